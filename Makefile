@@ -1,0 +1,49 @@
+# Every target needs only GNU make and Python 3.11; `hospital` needs Java 17, Maven and npm too.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PURE := fhirbridge/study fhirbridge/fhir fhirbridge/mapping fhirbridge/formats \
+	fhirbridge/outcome.py fhirbridge/settings.py
+STAMP := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check hospital bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name what; do printf '%-16s%s\n' "$$name" "$$what"; done
+
+venv: $(STAMP) ## virtual environment in .venv, again only when the requirements changed
+
+$(STAMP): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no python3 found; install Python 3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than 3.11; say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "make: $(PYTHON) cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: venv ## the whole chain once, with a sandbox hospital
+	.venv/bin/fhirbridge demo
+
+test: venv ## all tests but those that need a real HAPI FHIR server
+	.venv/bin/python -m pytest -q
+
+check: venv ## lint, format, types of the pure packages, layers
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy --strict $(PURE)
+	.venv/bin/python -m pytest -q tests/test_layers.py
+
+hospital: venv ## journeys against a real HAPI FHIR server (Java 17, Maven, npm)
+	.venv/bin/python -m pytest -m hapi tests/journeys -q
+
+bench: venv ## the benchmarks of the README's figures
+	.venv/bin/python -m bench
+
+clean: ## remove what make has made
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/hapi/target
+	rm -rf ./*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

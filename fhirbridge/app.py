@@ -1,0 +1,49 @@
+"""The composition root: settings in, a Flask application out."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g, request
+
+from fhirbridge.crash import Crash
+from fhirbridge.library import Library
+from fhirbridge.registry.store import Registry
+from fhirbridge.registry.vault import key
+from fhirbridge.settings import Settings
+from fhirbridge.web import access, errors
+from fhirbridge.web.fhir_api import door
+from fhirbridge.web.receipts import receipts
+from fhirbridge.web.service import Service
+
+_OPEN = frozenset({"fhir.metadata", "healthz"})
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The registry of these settings, made or upgraded where need be."""
+    if not settings.database:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    return Registry.open(settings.database_url, key=key(settings.vault_key))
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    settings = settings or Settings.from_environment()
+    service = Service(
+        settings, open_registry(settings), Library(settings.mappings), Crash(settings.crash)
+    )
+    app = Flask("fhirbridge")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.extensions["fhirbridge"] = service
+    app.url_map.strict_slashes = False
+    app.register_blueprint(door)
+    app.register_blueprint(receipts)
+    app.add_url_rule("/healthz", "healthz", lambda: Response("ok\n", content_type="text/plain"))
+    errors.install(app)
+
+    @app.before_request
+    def authenticate() -> None:
+        """Nothing of a request is read before this, its headers aside."""
+        if request.endpoint not in _OPEN:
+            given = request.headers
+            authorization, api_key = given.get("Authorization", ""), given.get("X-API-Key", "")
+            g.caller = access.caller(service.registry, authorization, api_key)
+
+    return app

@@ -1,0 +1,50 @@
+"""The command line: `fhirbridge ...`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fhirbridge.commands import demo, mapping_commands, registry_commands, sync_commands
+from fhirbridge.commands.shared import Workshop, tell_issues
+from fhirbridge.outcome import BridgeError
+from fhirbridge.settings import Settings
+
+
+@click.group()
+@click.version_option(package_name="fhirbridge")
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Study records to FHIR R4 and back, synced with hospital FHIR servers."""
+    context.obj = Workshop(Settings.from_environment())
+
+
+for command in (
+    mapping_commands.check,
+    mapping_commands.encode,
+    mapping_commands.decode,
+    registry_commands.site,
+    registry_commands.client,
+    registry_commands.subject,
+    registry_commands.connection,
+    registry_commands.receipt,
+    registry_commands.quarantine,
+    registry_commands.replay,
+    registry_commands.record,
+    sync_commands.serve,
+    sync_commands.pull,
+    sync_commands.deliver,
+    sync_commands.sandbox,
+    demo.demo,
+):
+    commands.add_command(command)
+
+
+def main() -> None:
+    """Run a command; what cannot go on is told with place, cause and remedy, exit code 1."""
+    try:
+        commands()
+    except BridgeError as fault:
+        tell_issues(fault.issues)
+        sys.exit(1)

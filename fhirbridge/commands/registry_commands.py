@@ -1,0 +1,285 @@
+"""site, client, subject, connection, receipt, quarantine, replay, record: the registry by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from fhirbridge.commands.shared import Workshop, pass_workshop, tell_issues
+from fhirbridge.formats import csv_records, fhir_json
+from fhirbridge.outcome import BridgeError, Issue, failed
+from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.unit import Unit
+from fhirbridge.servers.client import outcome_text
+from fhirbridge.study import records
+from fhirbridge.study.records import Identifier, Record
+from fhirbridge.sync.accept import Context
+from fhirbridge.sync.enrol import enrol as enrol_subject
+from fhirbridge.sync.ingest import work_off
+from fhirbridge.sync.project import fields_of
+from fhirbridge.web.access import new_key
+
+ACTOR = "command line"
+_SITE = click.option("--site", "site_name", required=True, help="name of the site")
+
+
+@click.group()
+def site() -> None:
+    """Sites of the study."""
+
+
+@site.command("add")
+@click.argument("name")
+@click.option(
+    "--unmatched",
+    type=click.Choice(["hold", "enrol", "refuse"]),
+    default="hold",
+    help="what becomes of a patient whom nobody enrolled",
+)
+@pass_workshop
+def site_add(workshop: Workshop, name: str, unmatched: str) -> None:
+    """Add a site."""
+    with workshop.registry.unit(None) as unit:
+        unit.sites.add(name, unmatched=unmatched)  # type: ignore[arg-type]  # a click.Choice
+        unit.commit()
+    click.echo(f"site {name} added; patients whom nobody enrolled: {unmatched}")
+
+
+@click.group()
+def client() -> None:
+    """Senders of a site, and their keys."""
+
+
+@client.command("add")
+@click.argument("name")
+@_SITE
+@pass_workshop
+def client_add(workshop: Workshop, name: str, site_name: str) -> None:
+    """Add a client and print its key, once."""
+    key = new_key()
+    with workshop.registry.unit(workshop.site(site_name).id) as unit:
+        unit.clients.add(name, prefix=key.prefix, secret_hash=key.secret_hash)
+        unit.commit()
+    click.echo(key.text)
+
+
+@client.command("revoke")
+@click.argument("name")
+@_SITE
+@pass_workshop
+def client_revoke(workshop: Workshop, name: str, site_name: str) -> None:
+    """Take a client's key back."""
+    with workshop.registry.unit(workshop.site(site_name).id) as unit:
+        unit.clients.revoke(name)
+        unit.commit()
+    click.echo(f"the key of {name} is no longer taken")
+
+
+@click.group()
+def subject() -> None:
+    """Enrolled persons."""
+
+
+@subject.command("enrol")
+@click.argument("study_id")
+@_SITE
+@click.option("--identifier", "identifiers", multiple=True, help="SYSTEM|VALUE in the hospital")
+@pass_workshop
+def subject_enrol(
+    workshop: Workshop, study_id: str, site_name: str, identifiers: tuple[str, ...]
+) -> None:
+    """Enrol one person under the pseudonym STUDY_ID."""
+    pairs = [_pair(text) for text in identifiers]
+    site = workshop.site(site_name)
+    with workshop.registry.unit(site.id) as unit:
+        context = Context(unit, workshop.library.of_site(site.name), "", ACTOR)
+        enrol_subject(context, study_id, pairs)
+        unit.commit()
+    click.echo(f"{study_id} enrolled with {len(pairs)} identifiers")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    system, _, value = text.partition("|")
+    if not system or not value:
+        raise BridgeError(Issue("value", "an identifier is SYSTEM|VALUE", "give both"))
+    return system, value
+
+
+@subject.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_SITE
+@pass_workshop
+def subject_import(workshop: Workshop, file: Path, site_name: str) -> None:
+    """Enrol everyone of a CSV file with the columns of the form 'subject'."""
+    site = workshop.site(site_name)
+    mappings = workshop.library.of_site(site.name)
+    form = mappings.study.form("subject")
+    read, issues = csv_records.read_csv(mappings.study, form, file.read_bytes(), name=file.name)
+    tell_issues(issues)
+    if failed(issues):
+        raise SystemExit(1)
+    with workshop.registry.unit(site.id) as unit:
+        context = Context(unit, mappings, "", ACTOR)
+        for record in read:
+            _enrol_record(context, record)
+        unit.commit()
+    click.echo(f"{len(read)} enrolled")
+
+
+def _enrol_record(context: Context, record: Record) -> None:
+    vault = record.fields.get("hospital_ids", ())
+    ids = vault if isinstance(vault, tuple) else ()
+    pairs = [(i.system, i.value) for i in ids if isinstance(i, Identifier)]
+    plain = {n: v for n, v in record.fields.items() if n != "hospital_ids"}
+    fields = {name: records.value_to_json(value) for name, value in plain.items()}
+    enrol_subject(context, record.subject, pairs, fields=fields)
+
+
+@click.group()
+def connection() -> None:
+    """Hospital FHIR servers of a site."""
+
+
+@connection.command("add")
+@click.argument("name")
+@click.argument("base_url")
+@_SITE
+@click.option("--auth", type=click.Choice(["none", "bearer", "basic"]), default="none")
+@click.option(
+    "--secret", envvar="SECRET", help="token, or user:password; better as the variable SECRET"
+)
+@pass_workshop
+def connection_add(
+    workshop: Workshop, name: str, base_url: str, site_name: str, auth: str, secret: str | None
+) -> None:
+    """Add the FHIR server at BASE_URL under NAME."""
+    with workshop.registry.unit(workshop.site(site_name).id) as unit:
+        made = unit.connections.add(name, base_url, auth_kind=auth, secret=secret)
+        workshop.server(made).close()  # refuses a wrong URL or secret before it is kept
+        unit.commit()
+    click.echo(f"connection {name} added")
+
+
+@connection.command("check")
+@click.argument("name")
+@_SITE
+@pass_workshop
+def connection_check(workshop: Workshop, name: str, site_name: str) -> None:
+    """Ask the server what it is, and whether it lets us search what a pull needs."""
+    hospital = workshop.hospital(site_name, name)
+    with hospital.server as server:
+        answer = server.capability()
+        told = answer.body or {}
+        version, software = told.get("fhirVersion"), told.get("software", {}).get("name", "?")
+        click.echo(f"metadata: {answer.status}, FHIR {version}, {software}")
+        wrong = 0 if version == "4.0.1" else 1
+        if wrong:
+            click.echo("  -> this is no R4 server: ask for its R4 base URL", err=True)
+        types = sorted({m.resource for m in hospital.mappings.forms.values()})
+        for name in types:
+            found = server.search(name, {"_count": "1"})
+            told_why = f" {outcome_text(found)}" if found.status >= 400 else ""
+            click.echo(f"search {name}: {found.status}{told_why}")
+            wrong += found.status >= 400
+    raise SystemExit(1 if wrong else 0)
+
+
+@click.group()
+def receipt() -> None:
+    """What became of messages."""
+
+
+@receipt.command("show")
+@click.argument("id")
+@_SITE
+@pass_workshop
+def receipt_show(workshop: Workshop, id: str, site_name: str) -> None:
+    """Each entry of the message: its fate, and why."""
+    with workshop.registry.read(workshop.site(site_name).id) as unit:
+        found = unit.receipts.get(id)
+    if found is None:
+        raise BridgeError(Issue("not-found", "there is no receipt with this id", "see X-Receipt"))
+    _tell_receipt(found)
+
+
+def _tell_receipt(found: Receipt) -> None:
+    counts = ", ".join(f"{number} {fate}" for fate, number in found.counts.items() if number)
+    click.echo(f"receipt {found.id}: {found.state}; {counts}")
+    for entry in found.entries:
+        click.echo(f"  entry {entry.position} {entry.resource_type or ''}: {entry.fate}")
+        for issue in entry.issues:
+            click.echo(f"    {issue.sentence()}")
+
+
+@click.group()
+def quarantine() -> None:
+    """What waits, and why."""
+
+
+@quarantine.command("list")
+@_SITE
+@pass_workshop
+def quarantine_list(workshop: Workshop, site_name: str) -> None:
+    """The longest waiting first."""
+    with workshop.registry.read(workshop.site(site_name).id) as unit:
+        held, count = unit.quarantine.waiting(), unit.quarantine.count_waiting()
+    for one in held:
+        part = " (a part)" if one.part else ""
+        click.echo(f"{one.message_id} entry {one.position} {one.resource_type}{part}")
+        for issue in one.issues:
+            click.echo(f"  {issue.sentence()}")
+    click.echo(f"{count} waiting")
+
+
+@click.command()
+@_SITE
+@pass_workshop
+def replay(workshop: Workshop, site_name: str) -> None:
+    """Read every message again of which something waits, with today's mappings and enrolments."""
+    site = workshop.site(site_name)
+    mappings = workshop.library.of_site(site.name)
+    with workshop.registry.read(site.id) as unit:
+        before = unit.quarantine.count_waiting()
+        waiting = dict.fromkeys(h.message_id for h in unit.quarantine.waiting(limit=1_000_000))
+    for message_id in waiting:
+        with workshop.registry.unit(site.id) as unit:
+            message = unit.messages.get(message_id)
+            if message is not None:
+                _tell_receipt(work_off(unit, mappings, message, base=_base(unit, message.source)))
+            unit.commit()
+    with workshop.registry.read(site.id) as unit:
+        after = unit.quarantine.count_waiting()
+    click.echo(f"{len(waiting)} messages replayed; {before} waited, {after} still wait")
+
+
+def _base(unit: Unit, source: str) -> str:
+    """The server that a pulled page's relative references mean."""
+    kind, _, name = source.partition(":")
+    return unit.connections.by_name(name).base_url.rstrip("/") if kind == "connection" else ""
+
+
+@click.group()
+def record() -> None:
+    """The study's truth."""
+
+
+@record.command("export")
+@_SITE
+@click.option("--json", "as_json", is_flag=True, help="the only form there is yet")
+@pass_workshop
+def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
+    """Every active record as JSON, with the hospital identifiers of its subject."""
+    site = workshop.site(site_name)
+    study = workshop.library.of_site(site.name).study
+    told = []
+    with workshop.registry.read(site.id) as unit:
+        for subject in unit.subjects.all():
+            ids = [{"system": s, "value": v} for s, v in unit.subjects.identities(subject.id)]
+            for stored in unit.records.all(subject_id=subject.id):
+                if stored.status == "active":
+                    made = Record(subject.study_id, stored.form, fields_of(stored))
+                    one = records.to_json(study, made, id=stored.id)
+                    told.append(fhir_json.dump({**one, "subject_identifiers": ids}).decode())
+    click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))

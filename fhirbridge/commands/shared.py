@@ -1,0 +1,63 @@
+"""What several commands need: the opened registry of the settings, and how issues are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import click
+
+from fhirbridge.app import open_registry
+from fhirbridge.library import Library
+from fhirbridge.outcome import Issue
+from fhirbridge.registry.sites import Connection, Site
+from fhirbridge.registry.store import Registry
+from fhirbridge.servers.auth import build
+from fhirbridge.servers.client import Server
+from fhirbridge.settings import Settings
+from fhirbridge.sync.hospital import Hospital
+
+
+@dataclass
+class Workshop:
+    """Opened as far as the command needs it."""
+
+    settings: Settings
+
+    @cached_property
+    def registry(self) -> Registry:
+        return open_registry(self.settings)
+
+    @cached_property
+    def library(self) -> Library:
+        return Library(self.settings.mappings)
+
+    def site(self, name: str) -> Site:
+        with self.registry.read(None) as unit:
+            return unit.sites.by_name(name)
+
+    def server(self, connection: Connection) -> Server:
+        auth = build(connection.auth_kind, connection.secret or "")
+        return Server(connection.base_url, auth=auth, limits=self.settings)
+
+    def hospital(self, site_name: str, connection_name: str | None) -> Hospital:
+        """The site's connection of that name, or its only one."""
+        site = self.site(site_name)
+        with self.registry.read(site.id) as unit:
+            known = unit.connections.all()
+            if connection_name is None and len(known) == 1:
+                connection = known[0]
+            else:
+                connection = unit.connections.by_name(connection_name or "")
+        mappings = self.library.of_site(site.name)
+        return Hospital(self.registry, site, connection, mappings, self.server(connection))
+
+
+pass_workshop = click.make_pass_decorator(Workshop)
+
+
+def tell_issues(issues: Iterable[Issue]) -> None:
+    """On standard error, a line each."""
+    for issue in issues:
+        click.echo(f"{issue.severity}: {issue.sentence()}", err=True)

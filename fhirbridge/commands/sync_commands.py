@@ -1,0 +1,100 @@
+"""serve, pull, deliver, sandbox: what runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+from fhirbridge.app import create_app, open_registry
+from fhirbridge.commands.shared import Workshop, pass_workshop
+from fhirbridge.crash import Crash
+from fhirbridge.formats import fhir_json
+from fhirbridge.sandbox.patients import hospital_resources
+from fhirbridge.sandbox.server import Hospital as Sandbox
+from fhirbridge.sandbox.server import run as run_sandbox
+from fhirbridge.sync.deliver import Deliver
+from fhirbridge.sync.pull import Pull, certificate
+
+_CONNECTION = click.option("--connection", help="its name, where the site has several")
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """One master, some synchronous workers; each opens the registry after the fork."""
+
+    def __init__(self, workshop: Workshop, options: dict[str, object]) -> None:
+        self.workshop = workshop
+        self.options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self.options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> object:
+        return create_app(self.workshop.settings)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, help="0 takes a free one")
+@click.option("--workers", default=2, show_default=True)
+@pass_workshop
+def serve(workshop: Workshop, host: str, port: int, workers: int) -> None:
+    """Serve the FHIR door and the receipts."""
+    open_registry(workshop.settings)  # upgrades the database once, before the workers start
+
+    def ready(server: object) -> None:
+        address = server.LISTENERS[0].sock.getsockname()  # type: ignore[attr-defined]
+        click.echo(f"ready http://{address[0]}:{address[1]}/fhir")
+
+    options = {"bind": f"{host}:{port}", "workers": workers, "when_ready": ready}
+    _Gunicorn(workshop, {**options, "loglevel": "warning"}).run()
+
+
+@click.command()
+@click.argument("site")
+@_CONNECTION
+@pass_workshop
+def pull(workshop: Workshop, site: str, connection: str | None) -> None:
+    """Pull the enrolled subjects' resources from the site's hospital. May be killed and run
+    again.
+    """
+    hospital = workshop.hospital(site, connection)
+    settings = workshop.settings
+    with hospital.server:
+        run = Pull(hospital, settings.page_size, Crash(settings.crash), click.echo).run()
+    click.echo(certificate(run))
+    raise SystemExit(0 if run.state == "complete" else 1)
+
+
+@click.command()
+@click.argument("site")
+@_CONNECTION
+@pass_workshop
+def deliver(workshop: Workshop, site: str, connection: str | None) -> None:
+    """Deliver the study's scores to the site's hospital and read them back. May be run again."""
+    hospital = workshop.hospital(site, connection)
+    with hospital.server:
+        run = Deliver(hospital, Crash(workshop.settings.crash), click.echo).run()
+    counts = ", ".join(f"{number} {state}" for state, number in sorted(run.counts.items()))
+    click.echo(f"run {run.id}: {run.state}; {counts or 'nothing was outstanding'}")
+    for reason in run.reasons:
+        click.echo(f"incomplete because {reason}")
+    raise SystemExit(0 if run.state == "complete" else 1)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=0, help="0 takes a free one")
+@click.option("--token", help="requests must carry it")
+@click.option("--patients", default=30, show_default=True)
+@click.option("--load", type=click.Path(exists=True, path_type=Path), help="resources as NDJSON")
+def sandbox(host: str, port: int, token: str | None, patients: int, load: Path | None) -> None:
+    """A small hospital FHIR server with synthetic patients, for rehearsals. Nothing of it is
+    real.
+    """
+    lines = load.read_bytes().splitlines() if load else []
+    given = [fhir_json.parse(line) for line in lines if line.strip()]
+    run_sandbox(Sandbox(given or hospital_resources(patients), token=token), host, port)

@@ -1,0 +1,77 @@
+"""Bundles (https://hl7.org/fhir/R4/bundle.html): making transactions, and reading what came in
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resource of a message. `root` is its FHIRPath in the message, `method` what was asked."""
+
+    position: int
+    resource: Mapping[str, Any] | None
+    root: str
+    full_url: str = ""
+    method: str = ""
+    url: str = ""
+    if_none_exist: str = ""
+    search_mode: str = ""
+
+
+def entries(body: Mapping[str, Any]) -> list[Entry]:
+    """The entries of a Bundle, or the one resource that came alone."""
+    if body.get("resourceType") != "Bundle":
+        return [Entry(0, body, str(body.get("resourceType")), method="POST")]
+    return list(_entries(body))
+
+
+def _entries(bundle: Mapping[str, Any]) -> Iterator[Entry]:
+    for position, entry in enumerate(bundle.get("entry", ())):
+        request = entry.get("request", {})
+        yield Entry(
+            position=position,
+            resource=entry.get("resource"),
+            root=f"Bundle.entry[{position}].resource",
+            full_url=entry.get("fullUrl", ""),
+            method=request.get("method", ""),
+            url=request.get("url", ""),
+            if_none_exist=request.get("ifNoneExist", ""),
+            search_mode=entry.get("search", {}).get("mode", ""),
+        )
+
+
+def upsert(
+    resource: Mapping[str, Any], *, full_url: str, system: str, value: str
+) -> dict[str, Any]:
+    """A transaction entry that makes the resource, or updates the one with this identifier."""
+    condition = f"identifier={quote(system, safe='')}|{quote(value, safe='')}"
+    return {
+        "fullUrl": full_url,
+        "resource": dict(resource),
+        "request": {"method": "PUT", "url": f"{resource['resourceType']}?{condition}"},
+    }
+
+
+def transaction(made: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [dict(e) for e in made]}
+
+
+def searchset(
+    found: Iterable[tuple[str, Mapping[str, Any]]], *, links: Mapping[str, str], total: int | None
+) -> dict[str, Any]:
+    """A search's answer of (fullUrl, resource) pairs."""
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+    if total is not None:
+        bundle["total"] = total
+    bundle["link"] = [{"relation": name, "url": url} for name, url in links.items()]
+    bundle["entry"] = [
+        {"fullUrl": url, "resource": dict(resource), "search": {"mode": "match"}}
+        for url, resource in found
+    ]
+    return bundle if bundle["entry"] else {k: v for k, v in bundle.items() if k != "entry"}

@@ -1,0 +1,156 @@
+"""R4's rules of a Bundle and between its entries: bdl-1 to bdl-12, fullUrl, relative references.
+
+Follows https://hl7.org/fhir/R4/bundle.html; the entries' resources are judged elsewhere. Gets a
+Bundle whose JSON shape has been found right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from fhirbridge.fhir import primitives, references
+from fhirbridge.fhir.datatype_rules import has
+from fhirbridge.outcome import Issue
+
+Bundle = Mapping[str, Any]
+
+_REQUESTS = frozenset(("batch", "transaction", "history"))
+_RESPONSES = frozenset(("batch-response", "transaction-response", "history"))
+_NAMELESS = frozenset(("batch", "transaction", "batch-response", "transaction-response"))
+_FIRST = {"document": ("Composition", "bdl-11"), "message": ("MessageHeader", "bdl-12")}
+
+
+def check(bundle: Bundle, path: str) -> Iterator[Issue]:
+    """Issues of the Bundle as a whole, then of its entries, then between them."""
+    kind = bundle.get("type", "")
+    entries = bundle.get("entry", [])
+    yield from _whole(bundle, kind, path)
+    for index, entry in enumerate(entries):
+        where = f"{path}.entry[{index}]"
+        yield from _entry(entry, kind, where)
+        yield from _full_url(entry, kind, where)
+    if kind != "history":
+        yield from _distinct(entries, path)
+    if kind in _FIRST:  # documents and messages hang together by their references
+        yield from _mismatched(entries, path)
+
+
+def _broken(key: str, path: str, cause: str, remedy: str) -> Issue:
+    return Issue("invariant", f"{cause} ({key})", remedy, path)
+
+
+def _whole(bundle: Bundle, kind: str, path: str) -> Iterator[Issue]:
+    if has(bundle, "total") and kind not in ("searchset", "history"):
+        cause = "total belongs to a searchset or history"
+        yield _broken("bdl-1", f"{path}.total", cause, "leave it out")
+    if kind == "document":
+        identifier = bundle.get("identifier", {})
+        if not (has(identifier, "system") and has(identifier, "value")):
+            cause = "a document has an identifier with system and value"
+            yield _broken("bdl-9", f"{path}.identifier", cause, "add it")
+        if "timestamp" not in bundle:
+            cause = "a document has a timestamp"
+            yield _broken("bdl-10", f"{path}.timestamp", cause, "add it")
+    if kind in _FIRST:
+        wanted, key = _FIRST[kind]
+        first = (bundle.get("entry") or [{}])[0].get("resource", {})
+        if first.get("resourceType") != wanted:
+            cause = f"a {kind} starts with a {wanted}"
+            yield _broken(key, f"{path}.entry[0]", cause, f"put the {wanted} first")
+
+
+def _entry(entry: Mapping[str, Any], kind: str, where: str) -> Iterator[Issue]:
+    if has(entry, "search") and kind != "searchset":
+        cause = "search belongs to a searchset"
+        yield _broken("bdl-2", f"{where}.search", cause, "leave it out")
+    for name, key, kinds in (("request", "bdl-3", _REQUESTS), ("response", "bdl-4", _RESPONSES)):
+        if has(entry, name) and kind not in kinds:
+            cause = f"{name} does not belong to this type of Bundle"
+            yield _broken(key, f"{where}.{name}", cause, "leave it out, or correct Bundle.type")
+        if kind in kinds and not has(entry, name):
+            cause = f"an entry of a {kind} needs a {name}"
+            yield _broken(key, f"{where}.{name}", cause, "add it, or correct Bundle.type")
+    if not has(entry, "resource", "request", "response"):
+        cause = "the entry holds no resource, request or response"
+        yield _broken("bdl-5", where, cause, "remove it")
+
+
+def _full_url(entry: Mapping[str, Any], kind: str, where: str) -> Iterator[Issue]:
+    url = entry.get("fullUrl")
+    resource = entry.get("resource")
+    path = f"{where}.fullUrl"
+    if url is None:
+        if resource is not None and kind not in _NAMELESS and "_fullUrl" not in entry:
+            cause = "fullUrl is missing; only transactions and batches do without"
+            yield Issue("required", cause, "add the resource's absolute URL or a urn:uuid", path)
+        return
+    if not primitives.is_absolute(url):
+        remedy = "write the resource's absolute URL or a urn:uuid"
+        yield Issue("value", "fullUrl is not absolute", remedy, path)
+    if "/_history/" in url:
+        cause = "fullUrl names a version"
+        yield _broken("bdl-8", path, cause, "cut it before /_history/")
+    yield from _identity(url, resource or {}, path)
+
+
+def _identity(url: str, resource: Mapping[str, Any], path: str) -> Iterator[Issue]:
+    """A RESTful fullUrl ends in the type and id of its resource, which has one."""
+    named = references.literal(url)
+    told = (resource.get("resourceType"), resource.get("id"))
+    if named and named.server and resource and (named.type, named.id) != told:
+        cause = "fullUrl ends in another type or id than the resource has"
+        yield Issue("value", cause, "make it end in resourceType/id", path)
+
+
+def _distinct(entries: list[Any], path: str) -> Iterator[Issue]:
+    seen: set[tuple[str, str]] = set()
+    for index, entry in enumerate(entries):
+        if "fullUrl" not in entry:
+            continue
+        version = entry.get("resource", {}).get("meta", {}).get("versionId", "")
+        key = (entry["fullUrl"], version)
+        if key in seen:
+            cause = "another entry has this fullUrl and version"
+            where = f"{path}.entry[{index}].fullUrl"
+            yield _broken("bdl-7", where, cause, "send each resource once")
+        seen.add(key)
+
+
+class _Named(NamedTuple):
+    """What the entries can be found by."""
+
+    urls: frozenset[str]
+    identities: frozenset[tuple[str, str]]
+
+
+def _mismatched(entries: list[Any], path: str) -> Iterator[Issue]:
+    """Relative references that mean an entry by type and id, but not by its fullUrl."""
+    held = [entry.get("resource", {}) for entry in entries]
+    named = _Named(
+        frozenset(entry.get("fullUrl", "") for entry in entries),
+        frozenset((r.get("resourceType", ""), r.get("id", "")) for r in held),
+    )
+    for index, (entry, resource) in enumerate(zip(entries, held, strict=True)):
+        own = references.literal(entry.get("fullUrl", ""))
+        server = own.server if own else ""
+        for where, text in _references(resource, f"{path}.entry[{index}].resource"):
+            parts = references.literal(text)
+            if parts is None or parts.server or (parts.type, parts.id) not in named.identities:
+                continue
+            if f"{server}{parts.type}/{parts.id}" not in named.urls:
+                cause = "the target is in the Bundle, but under another fullUrl"
+                yield Issue("value", cause, "refer to it by its fullUrl", where)
+
+
+def _references(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every `reference` text with its path; nested Bundles have names of their own."""
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _references(one, f"{path}[{index}]")
+    elif isinstance(value, dict) and value.get("resourceType") != "Bundle":
+        for name, one in value.items():
+            if name == "reference" and isinstance(one, str):
+                yield f"{path}.reference", one
+            elif isinstance(one, (dict, list)):
+                yield from _references(one, f"{path}.{name}")

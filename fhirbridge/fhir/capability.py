@@ -1,0 +1,45 @@
+"""The CapabilityStatement (https://hl7.org/fhir/R4/capabilitystatement.html), made from what is
+wired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhirbridge.fhir.search_parameters import PARAMETERS
+
+
+def statement(
+    resource_types: Iterable[str], *, base: str, version: str, date: str
+) -> dict[str, Any]:
+    """What the registry's FHIR door does for these types; `date` is that of the release."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": date,
+        "kind": "instance",
+        "software": {"name": "fhirbridge", "version": version},
+        "implementation": {"description": "Registry of a bone metastasis study", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": ["json", "application/fhir+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": {"description": "Authorization: Bearer with an API key of the site"},
+                "resource": [_resource(name) for name in sorted(resource_types)],
+                "interaction": [{"code": "transaction"}],
+            }
+        ],
+    }
+
+
+def _resource(name: str) -> dict[str, Any]:
+    parameters = [{"name": "_id", "type": "token"}]
+    parameters += [{"name": n, "type": p.kind} for n, p in PARAMETERS.get(name, {}).items()]
+    return {
+        "type": name,
+        "interaction": [{"code": "read"}, {"code": "create"}, {"code": "search-type"}],
+        "versioning": "versioned",
+        "searchParam": parameters,
+    }

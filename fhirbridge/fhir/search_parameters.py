@@ -1,0 +1,128 @@
+"""The search parameters that the registry answers, and the index entries of a resource for them.
+
+Follows https://hl7.org/fhir/R4/search.html; one table says what is wired, and the
+CapabilityStatement is made from it.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Parameter(NamedTuple):
+    """`kind` is token, reference or date; `elements` are the JSON names that it looks at."""
+
+    kind: str
+    elements: tuple[str, ...]
+
+
+_SUBJECT = Parameter("reference", ("subject",))
+_IDENTIFIER = Parameter("token", ("identifier",))
+_CODE = Parameter("token", ("code",))
+_CATEGORY = Parameter("token", ("category",))
+_STATUS = Parameter("token", ("status",))
+
+PARAMETERS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType(
+    {
+        "Patient": {
+            "identifier": _IDENTIFIER,
+            "gender": Parameter("token", ("gender",)),
+            "birthdate": Parameter("date", ("birthDate",)),
+        },
+        "Condition": {
+            "identifier": _IDENTIFIER,
+            "patient": _SUBJECT,
+            "subject": _SUBJECT,
+            "code": _CODE,
+            "category": _CATEGORY,
+            "clinical-status": Parameter("token", ("clinicalStatus",)),
+            "verification-status": Parameter("token", ("verificationStatus",)),
+        },
+        "Procedure": {
+            "identifier": _IDENTIFIER,
+            "patient": _SUBJECT,
+            "subject": _SUBJECT,
+            "code": _CODE,
+            "status": _STATUS,
+            "date": Parameter("date", ("performedDateTime", "performedPeriod")),
+        },
+        "Observation": {
+            "identifier": _IDENTIFIER,
+            "patient": _SUBJECT,
+            "subject": _SUBJECT,
+            "code": _CODE,
+            "category": _CATEGORY,
+            "status": _STATUS,
+            "date": Parameter("date", ("effectiveDateTime", "effectivePeriod", "effectiveInstant")),
+        },
+    }
+)
+
+Token = tuple[str, str, str]
+Interval = tuple[str, str, str]
+
+
+def tokens(resource: Mapping[str, Any]) -> Iterator[Token]:
+    """Every (parameter, system, value); a reference's system is empty, its value `Type/id`."""
+    for name, parameter in PARAMETERS.get(resource["resourceType"], {}).items():
+        for element in parameter.elements:
+            for item in _items(resource.get(element)):
+                if parameter.kind == "token":
+                    yield from ((name, system, value) for system, value in _token(item))
+                elif parameter.kind == "reference" and item.get("reference"):
+                    yield name, "", item["reference"]
+
+
+def intervals(resource: Mapping[str, Any]) -> Iterator[Interval]:
+    """Every (parameter, first instant, last instant), in UTC."""
+    for name, parameter in PARAMETERS.get(resource["resourceType"], {}).items():
+        if parameter.kind == "date":
+            for element in parameter.elements:
+                value = resource.get(element)
+                if isinstance(value, str):
+                    yield name, *span(value)
+                elif isinstance(value, Mapping):
+                    low, high = value.get("start", "0001"), value.get("end", "9999")
+                    yield name, span(low)[0], span(high)[1]
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _token(item: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(item, str):
+        yield "", item
+    elif "coding" in item:
+        yield from ((c.get("system", ""), c["code"]) for c in item["coding"] if "code" in c)
+    elif "value" in item:
+        yield item.get("system", ""), item["value"]
+
+
+def span(text: str) -> tuple[str, str]:
+    """The first and the last instant of a FHIR date, dateTime or instant, as UTC text that sorts.
+
+    A date without a zone is taken in UTC (https://hl7.org/fhir/R4/search.html#date).
+
+    >>> span("2026-02")
+    ('2026-02-01T00:00:00.000000Z', '2026-02-28T23:59:59.999999Z')
+    """
+    if "T" in text:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        width = timedelta(0) if "." in text else timedelta(microseconds=999_999)
+        return _stamp(moment), _stamp(moment + width)
+    year, month, day = ([int(part) for part in text.split("-")] + [0, 0])[:3]
+    first = datetime(year, month or 1, day or 1, tzinfo=UTC)
+    last_month = month or 12
+    last_day = day or calendar.monthrange(year, last_month)[1]
+    last = datetime(year, last_month, last_day, 23, 59, 59, 999_999, tzinfo=UTC)
+    return _stamp(first), _stamp(last)
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z".rjust(27, "0")

@@ -1,0 +1,201 @@
+"""Crosswalks: which code of which system means which word of the study, and back.
+
+Matching is on system and code, never on display. Published meaning of `relationship`, after FHIR's
+ConceptMapEquivalence (https://hl7.org/fhir/R4/valueset-concept-map-equivalence.html), is in
+RELATIONSHIPS.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from fhirbridge.fhir import terminology
+from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.study.definition import near
+
+SNOMED = "http://snomed.info/sct"
+LOINC = "http://loinc.org"
+
+COLUMNS = ("source_system", "source_code", "display", "target", "relationship", "source", "note")
+RELATIONSHIPS: Mapping[str, str] = MappingProxyType(
+    {
+        "equivalent": "the same, and the one code that is written for the target",
+        "equal": "the same, for reading",
+        "wider": "the target is the wider one: true, for reading",
+        "narrower": "the target would say more than the code does: a person decides",
+        "inexact": "near, not the same: a person decides",
+        "unmatched": "known, and without an own word in the study: a person decides",
+        "disjoint": "known, and certainly not meant: refused, with the note as the reason",
+    }
+)
+_READS = frozenset({"equivalent", "equal", "wider"})
+_CHECK_DIGITS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
+    {SNOMED: terminology.verhoeff_ok, LOINC: terminology.loinc_ok}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a crosswalk; `place` is its file and line."""
+
+    system: str
+    code: str
+    display: str
+    target: str
+    relationship: str
+    note: str
+    place: str
+
+    @property
+    def reads(self) -> bool:
+        return self.relationship in _READS
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """Aliases of code systems, and the systems whose codes are compared without dots and case."""
+
+    aliases: Mapping[str, str]
+    dotless: frozenset[str]
+
+    def normal(self, system: str, code: str) -> tuple[str, str]:
+        """The pair by which codes are compared."""
+        system = self.aliases.get(system, system)
+        return system, code.replace(".", "").upper() if system in self.dotless else code
+
+
+@dataclass(frozen=True, slots=True)
+class Crosswalk:
+    """`forward` is keyed by normalised system and code, `back` by the study's word.
+
+    `covered` are the systems of the study's own lines: what they leave out is out of scope. A
+    system that only a site's lines name is never covered.
+    """
+
+    name: str
+    forward: Mapping[tuple[str, str], Line]
+    back: Mapping[str, Line]
+    covered: frozenset[str]
+    systems: Systems
+
+    def find(self, system: str, code: str) -> Line | None:
+        return self.forward.get(self.systems.normal(system, code))
+
+    def covers(self, system: str) -> bool:
+        return self.systems.aliases.get(system, system) in self.covered
+
+
+def load_systems(text: str, *, name: str) -> Systems:
+    """`alias,system,form` lines; the form `dotless` is for ICD, whose dots are layout."""
+    rows, faults = _rows(text, name, ("alias", "system", "form"))
+    if faults:
+        raise BridgeError(*faults)
+    return Systems(
+        MappingProxyType({row["alias"]: row["system"] for _, row in rows if row["alias"]}),
+        frozenset(row["system"] for _, row in rows if row["form"] == "dotless"),
+    )
+
+
+def read_lines(text: str, *, name: str, systems: Systems) -> tuple[list[Line], list[Issue]]:
+    """The lines of one crosswalk file, and every fault in it with file and line."""
+    rows, faults = _rows(text, name, COLUMNS)
+    lines = []
+    for place, row in rows:
+        system = systems.aliases.get(row["source_system"], row["source_system"])
+        line = Line(
+            system,
+            row["source_code"],
+            row["display"],
+            row["target"],
+            row["relationship"],
+            row["note"],
+            place,
+        )
+        wrong = [Issue("configuration", *told, place=place) for told in line_rules(line)]
+        faults += wrong
+        if not wrong:
+            lines.append(line)
+    return lines, faults
+
+
+def build(
+    name: str, lines: Sequence[Line], site_lines: Iterable[Line], systems: Systems
+) -> tuple[Crosswalk, list[Issue]]:
+    """A crosswalk of the study's lines and a site's: the latter add, and contradict none."""
+    forward: dict[tuple[str, str], Line] = {}
+    back: dict[str, Line] = {}
+    faults: list[Issue] = []
+    for line in (*lines, *map(_of_site, site_lines)):
+        key = systems.normal(line.system, line.code)
+        earlier = forward.setdefault(key, line)
+        if earlier is not line and _meaning(earlier) != _meaning(line):
+            cause = f"{line.system}|{line.code} is already mapped at {earlier.place}"
+            faults.append(Issue("configuration", cause, "keep one of them", place=line.place))
+        if line.relationship == "equivalent":
+            first = back.setdefault(line.target, line)
+            if first is not line and (first.system, first.code) != (line.system, line.code):
+                cause = f"'{line.target}' already has a way back at {first.place}"
+                faults.append(
+                    Issue("configuration", cause, "write 'equal' for the others", place=line.place)
+                )
+    covered = frozenset(line.system for line in lines)
+    made = Crosswalk(name, MappingProxyType(forward), MappingProxyType(back), covered, systems)
+    return made, faults
+
+
+def _of_site(line: Line) -> Line:
+    """A site's own line, for reading only: a hospital is a dialect, it changes nothing we write."""
+    return replace(line, relationship="equal") if line.relationship == "equivalent" else line
+
+
+def _meaning(line: Line) -> tuple[str, str]:
+    return line.target, line.relationship if not line.reads else "reads"
+
+
+def _rows(
+    text: str, name: str, columns: tuple[str, ...]
+) -> tuple[list[tuple[str, dict[str, str]]], list[Issue]]:
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    faults: list[Issue] = []
+    rows: list[tuple[str, dict[str, str]]] = []
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        if tuple(header) != columns:
+            cause = f"the header is not {','.join(columns)}"
+            return [], [Issue("configuration", cause, "write that header", place=f"{name}:1")]
+        for cells in reader:
+            place = f"{name}:{reader.line_num}"
+            if not cells or cells[0].startswith("#"):
+                continue
+            if len(cells) != len(columns):
+                cause = f"{len(cells)} cells under {len(columns)} columns"
+                remedy = "put text that holds a comma in quotes"
+                faults.append(Issue("configuration", cause, remedy, place=place))
+                continue
+            cells = [cell.strip() for cell in cells]
+            rows.append((place, dict(zip(columns, cells, strict=True))))
+    except csv.Error as fault:
+        place = f"{name}:{reader.line_num}"
+        faults.append(Issue("configuration", f"no CSV: {fault}", "mend the quotes", place=place))
+    return rows, faults
+
+
+def line_rules(line: Line) -> Iterator[tuple[str, str]]:
+    """Cause and remedy of everything that is wrong with one line."""
+    if not line.system or not line.code:
+        yield "system or code is missing", "give both: a code without a system means nothing"
+        return
+    if line.relationship not in RELATIONSHIPS:
+        yield f"'{line.relationship}' is no relationship", near(line.relationship, RELATIONSHIPS)
+    needs_target = line.relationship not in ("unmatched", "disjoint")
+    if needs_target and not line.target:
+        yield "the target is missing", "give the study's word for it"
+    if not needs_target and not line.note:
+        yield "the reason is missing", "say in 'note' why the code is not taken"
+    check = _CHECK_DIGITS.get(line.system)
+    if check is not None and not check(line.code):
+        yield f"{line.code} fails its check digit", "copy the code again from its source"

@@ -1,0 +1,313 @@
+"""Reads one mapping file into checked nouns; a fault is noted with its line and reading goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fhirbridge import lined_yaml
+from fhirbridge.fhir import definitions
+from fhirbridge.mapping import codecs, crosswalk
+from fhirbridge.mapping.path import Path, PathError, parse
+from fhirbridge.mapping.spec import Block, Fixed, FormMapping, Gate, Reading, Recogniser, Row
+from fhirbridge.outcome import Issue
+from fhirbridge.study.definition import ABSENT_REASONS, Field, Form, Study, near
+
+_WORDS: Mapping[str, frozenset[str]] = {
+    "file": frozenset(
+        {"form", "resource", "each", "profile", "patient", "recognise", "gate", "values", "absent"}
+        | {"shared", "rows", "write only", "deliver"}
+    ),
+    "recognise": frozenset({"at", "by", "writes", "doubt"}),
+    "gate": frozenset({"at", "pass", "withdraw", "refuse", "hold", "writes"}),
+    "row": frozenset({"field", "at", "by", "accepts", "code", "profile", "from source", "note"}),
+    "reading": frozenset({"at", "by", "accept", "note"}),
+    "write only": frozenset({"at", "value", "note"}),
+}
+
+
+class FileReader:
+    """`faults` is the caller's list: every file adds to it."""
+
+    def __init__(
+        self,
+        document: lined_yaml.Document,
+        study: Study,
+        names: Mapping[str, str],
+        walks: Mapping[str, crosswalk.Crosswalk],
+        faults: list[Issue],
+    ) -> None:
+        self.document = document
+        self.study = study
+        self.names = names
+        self.walks = walks
+        self.faults = faults
+        self.content: dict[str, Any] = (
+            document.content if isinstance(document.content, dict) else {}
+        )
+        self.resource = str(self.content.get("resource"))
+
+    def fault(self, at: lined_yaml.Path, cause: str, remedy: str) -> None:
+        place = self.document.place(at)
+        self.faults.append(Issue("configuration", cause, remedy, place=place))
+
+    def mapping(self) -> FormMapping | None:
+        """The whole file; None where its form or its resource is not known."""
+        self.words(self.content, (), "file")
+        form_name = str(self.content.get("form"))
+        form = self.study.forms.get(form_name)
+        if form is None:
+            remedy = near(form_name, self.study.forms)
+            self.fault(("form",), f"the study has no form '{form_name}'", remedy)
+        types = definitions.resource_types()
+        if self.resource not in types:
+            remedy = near(self.resource, types)
+            self.fault(("resource",), f"R4 has no resource type '{self.resource}'", remedy)
+        if form is None or self.resource not in types:
+            return None
+        patient = self.content.get("patient")
+        recogniser = self.recogniser()
+        return FormMapping(
+            form=form,
+            resource=self.resource,
+            patient=self.path(patient, ("patient",)) if patient else None,
+            recogniser=recogniser,
+            gate=self.gate(),
+            blocks=tuple(self.blocks(form, recogniser)),
+        )
+
+    def words(self, given: Any, at: lined_yaml.Path, kind: str) -> dict[str, Any]:
+        """The mapping at this place, its words checked; empty where there is none."""
+        if not isinstance(given, dict):
+            self.fault(at, "words with values are needed here", f"use {', '.join(_WORDS[kind])}")
+            return {}
+        for word in given:
+            if word not in _WORDS[kind]:
+                self.fault((*at, word), f"'{word}' is not known here", near(word, _WORDS[kind]))
+        return given
+
+    def path(self, text: Any, at: lined_yaml.Path) -> Path | None:
+        try:
+            return parse(str(text), resource=self.resource, names=self.names)
+        except PathError as fault:
+            self.fault(at, f"{text}: {fault}", fault.remedy)
+            return None
+
+    def reading(self, given: Any, to: Field, at: lined_yaml.Path) -> Reading | None:
+        """`{at, by, accept}` as a reading of the field."""
+        path = self.path(given.get("at"), at)
+        codec = self.codec(str(given.get("by")), to, path, at) if path else None
+        if path is None or codec is None:
+            return None
+        accept = given.get("accept", to.accept)
+        if accept not in ("auto", "review"):
+            self.fault(at, f"accept: '{accept}' is not known", "use auto or review")
+        return Reading(path, codec, f"{path.text} by {given['by']}", accept == "review")
+
+    def codec(self, by: str, to: Field, path: Path, at: lined_yaml.Path) -> codecs.Codec | None:
+        """The codec of that name for the field, fit for the type at the end of the path."""
+        kind, _, argument = by.partition("/")
+        made: codecs.Codec
+        if kind in ("code", "grade"):
+            if argument not in self.walks:
+                remedy = near(argument, self.walks)
+                self.fault(at, f"there is no crosswalk '{argument}'", remedy)
+                return None
+            code = self.code(self.walks[argument], path)
+            made = code if kind == "code" else codecs.Grade(code)
+        elif kind == "ids":
+            made = codecs.Ids(frozenset(self.names.values()))
+        elif kind in codecs.PLAIN:
+            made = codecs.PLAIN[kind](to)
+        else:
+            remedy = near(by, {*codecs.PLAIN, "ids", "code/<crosswalk>", "grade/<crosswalk>"})
+            self.fault(at, f"there is no codec '{by}'", remedy)
+            return None
+        if path.type not in made.types:
+            cause = f"'{by}' does not read {path.type or 'a backbone element'} ({path.text})"
+            self.fault(at, cause, f"it reads {', '.join(sorted(made.types))}")
+            return None
+        return made
+
+    def code(self, walk: crosswalk.Crosswalk, path: Path) -> codecs.Code:
+        """A bare `code` element implies its system: that of the crosswalk's way back."""
+        bare = path.type == "code" and walk.back
+        return codecs.Code(walk, next(iter(walk.back.values())).system if bare else "")
+
+    def recogniser(self) -> Recogniser | None:
+        """What tells the mapping's resources, the codes of its rows included."""
+        if "recognise" not in self.content:
+            return None
+        at = ("recognise",)
+        given = self.words(self.content["recognise"], at, "recognise")
+        reading = self.reading(given, Field("", "choice"), at)
+        if reading is None or not isinstance(reading.codec, codecs.Code):
+            return None
+        walk = reading.codec.crosswalk
+        own = list(self.row_codes())
+        if own:
+            lines = [*walk.forward.values(), *own]
+            site = [line for line in lines if line.system not in walk.covered and line not in own]
+            lines = [line for line in lines if line not in site]
+            walk, wrong = crosswalk.build(walk.name, lines, site, walk.systems)
+            self.faults += wrong
+        return Recogniser(reading.path, codecs.Code(walk), tuple(given.get("doubt") or ()))
+
+    def row_codes(self) -> Iterator[crosswalk.Line]:
+        """`code: $system|code` of a row: one more line of the recogniser's crosswalk."""
+        for number, row in enumerate(self.content.get("rows") or ()):
+            if not isinstance(row, dict) or "code" not in row:
+                continue
+            at = ("rows", number, "code")
+            system, _, code = str(row["code"]).partition("|")
+            url = self.names.get(system[1:], "") if system.startswith("$") else system
+            target, place = str(row.get("field")), self.document.place(at)
+            line = crosswalk.Line(
+                url, code, str(row.get("note", "")), target, "equivalent", "", place
+            )
+            wrong = list(crosswalk.line_rules(line))
+            for told in wrong:
+                self.fault(at, *told)
+            if not wrong:
+                yield line
+
+    def gate(self) -> Gate | None:
+        if "gate" not in self.content:
+            return None
+        at = ("gate",)
+        given = self.words(self.content["gate"], at, "gate")
+        path = self.path(given.get("at"), at)
+        if path is None:
+            return None
+        fates = ("pass", "withdraw", "refuse", "hold")
+        passes, withdraws, refuses, holds = (frozenset(given.get(fate) or ()) for fate in fates)
+        return Gate(path, passes, withdraws, refuses, holds, given.get("writes"))
+
+    def blocks(self, form: Form, recogniser: Recogniser | None) -> Iterator[Block]:
+        """One for the record, or with `each: field` one for each row."""
+        shared = self.rows(form, "shared") if "shared" in self.content else []
+        rows = self.rows(form, "rows")
+        fixed = list(self.fixed())
+        each, deliver = self.content.get("each", "record"), bool(self.content.get("deliver"))
+        profile = self.content.get("profile") or ""
+        if each == "record":
+            written = (self.content.get("recognise") or {}).get("writes")
+            everything = tuple(row for row, _ in (*shared, *rows))
+            self.one_place_each(everything, fixed)
+            told = [*fixed, *self.recognised(recogniser, written)]
+            name = self.url(profile)
+            yield Block(form.name, "", name, everything, (), tuple(told), deliver=deliver)
+            return
+        if each != "field":
+            self.fault(("each",), f"each: '{each}' is not known", "use record or field")
+        for row, given in rows:
+            word = row.field.name
+            yield Block(
+                name=f"{form.name}.{word}",
+                word=word,
+                profile=self.url(given.get("profile") or profile),
+                rows=(*(row for row, _ in shared), row),
+                fields=(word,),
+                fixed=(*fixed, *self.recognised(recogniser, word)),
+                absent=self.absent(row.field),
+                deliver=deliver,
+            )
+
+    def url(self, name: str) -> str:
+        return self.names.get(name[1:], name) if name.startswith("$") else name
+
+    def recognised(self, recogniser: Recogniser | None, word: str | None) -> Iterator[Fixed]:
+        """The recogniser's own code, as something that is written."""
+        if recogniser is None or word is None:
+            return
+        walk = recogniser.codec.crosswalk
+        if word in walk.back:
+            yield Fixed(recogniser.path, recogniser.codec.write(word))
+        else:
+            remedy = f"give its row a 'code: $system|code', or {walk.name}.csv an 'equivalent' line"
+            self.fault(("recognise",), f"no code is written for '{word}'", remedy)
+
+    def absent(self, field: Field) -> Reading | None:
+        if "absent" not in self.content:
+            return None
+        reasons = Field(field.name, "choice", choices=ABSENT_REASONS)
+        return self.reading(self.content["absent"], reasons, ("absent",))
+
+    def rows(self, form: Form, section: str) -> list[tuple[Row, dict[str, Any]]]:
+        given = self.content.get(section)
+        if not isinstance(given, list) or not given:
+            self.fault((section,), f"'{section}' holds no rows", "add a row for each field")
+            return []
+        made = [self.row(form, row, (section, number)) for number, row in enumerate(given)]
+        return [pair for pair in made if pair is not None]
+
+    def row(self, form: Form, given: Any, at: lined_yaml.Path) -> tuple[Row, dict[str, Any]] | None:
+        given = self.words(given, at, "row")
+        field = form.fields.get(str(given.get("field")))
+        if field is None:
+            cause = f"the form {form.name} has no field '{given.get('field')}'"
+            self.fault(at, cause, near(str(given.get("field")), form.fields))
+            return None
+        told = self.spelled_out(given, field, at)
+        if told is None:
+            return None
+        first, *others = told
+        readings = [self.reading(first, field, at)]
+        for number, other in enumerate(others):
+            below = (*at, "accepts", number)
+            readings.append(
+                self.reading({**first, **self.words(other, below, "reading")}, field, below)
+            )
+        complete = tuple(reading for reading in readings if reading is not None)
+        if readings[0] is None:
+            return None
+        self.way_back(field, readings[0], at)
+        return Row(field, complete, bool(given.get("from source"))), given
+
+    def spelled_out(
+        self, given: dict[str, Any], field: Field, at: lined_yaml.Path
+    ) -> list[dict[str, Any]] | None:
+        """The row's readings; a row without `at` takes what `values` says of its field's type."""
+        if "at" in given:
+            first = {word: given[word] for word in ("at", "by") if word in given}
+            return [first, *(given.get("accepts") or ())]
+        usual = (self.content.get("values") or {}).get(field.type)
+        if usual is None:
+            remedy = f"give the row 'at' and 'by', or the file 'values: {{{field.type}: ...}}'"
+            self.fault(at, f"nothing says where {field.name} stands", remedy)
+            return None
+        first = {word: usual[word] for word in ("at", "by") if word in usual}
+        return [first, *(given.get("accepts") or ()), *(usual.get("accepts") or ())]
+
+    def way_back(self, field: Field, first: Reading, at: lined_yaml.Path) -> None:
+        """Every choice must have a code to be written as."""
+        if isinstance(first.codec, codecs.Code) and field.choices:
+            walk = first.codec.crosswalk
+            missing = [word for word in field.choices if word not in walk.back]
+            if missing:
+                cause = f"{walk.name}.csv writes no code for {', '.join(missing)}"
+                self.fault(at, cause, "add an 'equivalent' line for each")
+
+    def fixed(self) -> Iterator[Fixed]:
+        for number, given in enumerate(self.content.get("write only") or ()):
+            at = ("write only", number)
+            given = self.words(given, at, "write only")
+            path = self.path(given.get("at"), at)
+            if path is not None:
+                yield Fixed(path, given.get("value"))
+        gate = self.gate()
+        if gate is not None and gate.writes is not None:
+            yield Fixed(gate.path, gate.writes)
+
+    def one_place_each(self, rows: Sequence[Row], fixed: Sequence[Fixed]) -> None:
+        """No two rows write one place."""
+        seen: dict[str, str] = {}
+        for row in rows:
+            told = seen.setdefault(row.first.path.text, row.field.name)
+            if told != row.field.name:
+                cause = f"{told} and {row.field.name} both write {row.first.path.text}"
+                self.fault(("rows",), cause, "give one of them another place")
+        for item in fixed:
+            if item.path.text in seen:
+                cause = f"'write only' and {seen[item.path.text]} both write {item.path.text}"
+                self.fault(("write only",), cause, "take one of them away")

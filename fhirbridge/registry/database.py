@@ -1,0 +1,101 @@
+"""The engine for a database URL: SQLite or PostgreSQL, begun by us, schema upgraded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+
+from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry import faults
+
+_WAIT = 30.0  # seconds for a lock; another number by ?timeout= in a SQLite URL
+_MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+_UPGRADE_LOCK = 0x66686972  # any number that nobody else takes
+
+
+def address(database_url: str) -> URL:
+    """The URL checked; SQLite's file is made, for its owner alone, with its folder."""
+    try:
+        url = make_url(database_url)
+    except ArgumentError as fault:
+        raise _misconfigured("the database URL is not readable") from fault
+    kind = url.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise _misconfigured(f"a database of the kind '{kind}' is not supported")
+    if kind == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise _misconfigured("a registry in memory would keep nothing")
+        _make(Path(str(url.database)))
+    return url
+
+
+def _make(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    except OSError as fault:
+        raise _misconfigured(f"the database file cannot be made: {fault.strerror}") from fault
+
+
+def _misconfigured(cause: str) -> BridgeError:
+    return BridgeError(Issue("configuration", cause, "give a URL as sqlite:///data/registry.db"))
+
+
+def engine(url: URL) -> Engine:
+    """A new engine, not connected yet. Errors hide parameters: they may be of patients."""
+    sqlite = url.get_backend_name() == "sqlite"
+    waits = sqlite and "timeout" not in url.query
+    made = create_engine(
+        url,
+        hide_parameters=True,
+        poolclass=QueuePool,  # connections stay open: the last one to close would empty the WAL
+        pool_pre_ping=not sqlite,
+        connect_args={"timeout": _WAIT} if waits else {},
+    )
+    event.listen(made, "handle_error", faults.tell)
+    if sqlite:
+        event.listen(made, "connect", _prepare)
+        event.listen(made, "begin", _begin)
+    return made
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # pysqlite would begin on its own, late and deferred
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    """Writers take the lock at once: a transaction that reads first cannot be told 'too late'."""
+    reads = connection.get_execution_options().get("reads", False)
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads else 'OFF'}")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def options(url: URL, *, reads: bool) -> dict[str, Any]:
+    """Execution options of a unit's connection."""
+    if reads and url.get_backend_name() == "postgresql":
+        return {"reads": True, "postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+    return {"reads": reads}
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to the newest version in one transaction; processes take turns."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _UPGRADE_LOCK})
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as fault:
+            cause = "the database is of a newer version than this program"
+            raise BridgeError(Issue("configuration", cause, "install that version")) from fault

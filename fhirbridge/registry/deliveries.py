@@ -1,0 +1,130 @@
+"""Deliveries: which of the site's resources have arrived at which hospital server."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal, TypedDict, Unpack
+
+from sqlalchemy import ColumnElement, and_, false, or_
+
+from fhirbridge.outcome import Issue
+from fhirbridge.registry import tables
+from fhirbridge.registry.resources import ResourceRow
+from fhirbridge.registry.scope import Scope, not_found
+
+DeliveryState = Literal["pending", "sent", "verified", "conflict", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """`sent_sha256` is the content that was tried last, taken or not."""
+
+    id: str
+    connection_id: str
+    resource_id: str
+    state: DeliveryState
+    remote_id: str | None
+    remote_version: str | None
+    sent_sha256: str | None
+    attempts: int
+    issues: tuple[Issue, ...]
+    updated_at: datetime
+
+
+class Changes(TypedDict, total=False):
+    state: DeliveryState
+    remote_id: str | None
+    remote_version: str | None
+    sent_sha256: str | None
+    attempts: int
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    scope: Scope
+
+    def outstanding(
+        self, connection_id: str, *, blocks: Collection[str] | None = None
+    ) -> list[tuple[ResourceRow, Delivery | None]]:
+        """What the server lacks or has not confirmed, by type and id; `blocks` None is all of them.
+
+        A delivery in conflict or dead comes back only when its resource has changed since.
+        """
+        self._connection(connection_id)
+        delivery, resource = tables.delivery, tables.resource
+        joined = and_(
+            delivery.c.site_id == resource.c.site_id,
+            delivery.c.resource_id == resource.c.id,
+            delivery.c.connection_id == connection_id,
+        )
+        added = [delivery.c[name].label(f"delivery_{name}") for name in Delivery.__slots__]
+        rows = (
+            self.scope.select(resource, ResourceRow)
+            .add_columns(*added)
+            .outerjoin_from(resource, delivery, joined)
+            .where(resource.c.deleted == false(), _lacking())
+            .order_by(resource.c.type, resource.c.fhir_id)
+        )
+        if blocks is not None:
+            rows = rows.where(resource.c.block.in_(sorted(blocks)))
+        return self.scope.many(_pair, rows)
+
+    def put(self, connection_id: str, resource_id: str, **changes: Unpack[Changes]) -> Delivery:
+        """The delivery with these changes; where there is none, begun as pending."""
+        started: dict[str, Any] = {
+            "id": self.scope.ids(),
+            "connection_id": connection_id,
+            "resource_id": resource_id,
+            "state": "pending",
+            "attempts": 0,
+            "issues": (),
+            "updated_at": self.scope.clock(),
+        }
+        self.scope.put(
+            tables.delivery,
+            once=("connection_id", "resource_id"),
+            told=(*changes, "updated_at"),
+            **{**started, **changes},
+        )
+        delivery = tables.delivery.c
+        put = self.scope.select(tables.delivery, Delivery).where(
+            delivery.connection_id == connection_id, delivery.resource_id == resource_id
+        )
+        return self.scope.only(Delivery, put, "delivery")
+
+    def of_connection(self, connection_id: str) -> list[Delivery]:
+        delivery = tables.delivery.c
+        rows = self.scope.select(tables.delivery, Delivery)
+        held = rows.where(delivery.connection_id == connection_id)
+        return self.scope.many(Delivery, held.order_by(delivery.resource_id))
+
+    def _connection(self, connection_id: str) -> None:
+        """A foreign connection must not look like one that has received nothing yet."""
+        connection = tables.connection
+        rows = self.scope.select(connection, _Known).where(connection.c.id == connection_id)
+        if self.scope.one(_Known, rows) is None:
+            raise not_found("connection")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    id: str
+
+
+def _lacking() -> ColumnElement[bool]:
+    delivery, resource = tables.delivery.c, tables.resource.c
+    return or_(
+        delivery.id.is_(None),
+        delivery.state.in_(("pending", "sent")),
+        delivery.sent_sha256.is_distinct_from(resource.sha256),
+    )
+
+
+def _pair(**row: Any) -> tuple[ResourceRow, Delivery | None]:
+    resource = ResourceRow(**{field.name: row[field.name] for field in fields(ResourceRow)})
+    if row["delivery_id"] is None:
+        return resource, None
+    return resource, Delivery(**{f.name: row[f"delivery_{f.name}"] for f in fields(Delivery)})

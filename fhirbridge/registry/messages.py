@@ -1,0 +1,257 @@
+"""Messages as they came, the receipts for them, and what of them waits in quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, and_, func, select
+
+from fhirbridge.outcome import Issue
+from fhirbridge.registry import tables
+from fhirbridge.registry.scope import Scope, not_found
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Bytes that arrived from a source; `key` is what tells a repetition."""
+
+    id: str
+    source: str
+    kind: str
+    key: str
+    sha256: str
+    body: bytes
+    received_at: datetime
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptEntry:
+    """What became of one part of one entry of a message."""
+
+    position: int
+    part: int
+    fate: str
+    resource_type: str | None = None
+    source_id: str | None = None
+    identifier: str | None = None
+    record_id: str | None = None
+    rule: str | None = None
+    mapping_version: str | None = None
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    id: str
+    message_id: str
+    state: str
+    counts: Mapping[str, int]
+    issues: tuple[Issue, ...]
+    created_at: datetime
+    entries: tuple[ReceiptEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A part of a message that waits for a crosswalk line, a subject or a person."""
+
+    id: str
+    message_id: str
+    position: int
+    part: int
+    resource_type: str | None
+    source_id: str | None
+    issues: tuple[Issue, ...]
+    state: Literal["waiting", "released"]
+    created_at: datetime
+    released_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    scope: Scope
+
+    def keep(self, source: str, kind: str, key: str, body: bytes) -> tuple[Message, bool]:
+        """The message of this source and key, and whether it is new here.
+
+        Where it is not, the stored one comes back: compare `sha256` to tell a repetition from a
+        key that was used twice.
+        """
+        fresh = self.scope.add_new(
+            tables.message,
+            once=("source", "key"),
+            id=self.scope.ids(),
+            source=source,
+            kind=kind,
+            key=key,
+            sha256=hashlib.sha256(body).hexdigest(),
+            body=body,
+            received_at=self.scope.clock(),
+            state="kept",
+        )
+        message = tables.message.c
+        kept = self._rows().where(message.source == source, message.key == key)
+        return self.scope.only(Message, kept, "message"), fresh
+
+    def get(self, message_id: str) -> Message | None:
+        return self.scope.one(Message, self._rows().where(tables.message.c.id == message_id))
+
+    def set_state(self, message_id: str, state: str) -> None:
+        changed = self.scope.update(tables.message).where(tables.message.c.id == message_id)
+        if not self.scope.affected(changed.values(state=state)):
+            raise not_found("message")
+
+    def _rows(self) -> Select[Any]:
+        return self.scope.select(tables.message, Message)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReceiptRow:
+    id: str
+    message_id: str
+    state: str
+    counts: Mapping[str, int]
+    issues: tuple[Issue, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    scope: Scope
+
+    def save(self, receipt: Receipt) -> Receipt:
+        """The receipt as stored. A message's second receipt replaces the first and keeps its id."""
+        self.scope.put(
+            tables.receipt,
+            once=("message_id",),
+            told=("state", "counts", "issues", "created_at"),
+            id=receipt.id,
+            message_id=receipt.message_id,
+            state=receipt.state,
+            counts=dict(receipt.counts),
+            issues=receipt.issues,
+            created_at=receipt.created_at,
+        )
+        stored = self._one(tables.receipt.c.message_id == receipt.message_id)
+        if stored is None:
+            raise not_found("receipt")
+        entry = tables.receipt_entry
+        self.scope.affected(self.scope.delete(entry).where(entry.c.receipt_id == stored.id))
+        rows = [{"receipt_id": stored.id, **_flat(each)} for each in receipt.entries]
+        self.scope.add_many(entry, rows)
+        return self._whole(stored)
+
+    def get(self, receipt_id: str) -> Receipt | None:
+        found = self._one(tables.receipt.c.id == receipt_id)
+        return None if found is None else self._whole(found)
+
+    def of_message(self, message_id: str) -> Receipt | None:
+        found = self._one(tables.receipt.c.message_id == message_id)
+        return None if found is None else self._whole(found)
+
+    def _one(self, named: ColumnElement[bool]) -> _ReceiptRow | None:
+        rows = self.scope.select(tables.receipt, _ReceiptRow)
+        return self.scope.one(_ReceiptRow, rows.where(named))
+
+    def _whole(self, row: _ReceiptRow) -> Receipt:
+        entry = tables.receipt_entry
+        rows = self.scope.select(entry, ReceiptEntry).where(entry.c.receipt_id == row.id)
+        ordered = rows.order_by(entry.c.position, entry.c.part)
+        entries = tuple(self.scope.many(ReceiptEntry, ordered))
+        return Receipt(
+            row.id, row.message_id, row.state, row.counts, row.issues, row.created_at, entries
+        )
+
+
+def _flat(entry: ReceiptEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in ReceiptEntry.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    scope: Scope
+
+    def hold(
+        self,
+        message_id: str,
+        *,
+        position: int,
+        part: int = 0,
+        resource_type: str | None,
+        source_id: str | None,
+        issues: Sequence[Issue],
+    ) -> Held:
+        """Held once a part of a message: to hold it again renews its issues and its waiting."""
+        self.scope.put(
+            tables.quarantine,
+            once=("message_id", "position", "part"),
+            told=("resource_type", "source_id", "issues", "state", "released_at"),
+            id=self.scope.ids(),
+            message_id=message_id,
+            position=position,
+            part=part,
+            resource_type=resource_type,
+            source_id=source_id,
+            issues=tuple(issues),
+            state="waiting",
+            created_at=self.scope.clock(),
+            released_at=None,
+        )
+        held = self._rows().where(_part(message_id, position=position, part=part))
+        return self.scope.only(Held, held, "quarantined entry")
+
+    def waiting(self, limit: int = 100) -> list[Held]:
+        """The longest waiting first."""
+        held = tables.quarantine.c
+        rows = self._rows().where(held.state == "waiting")
+        ordered = rows.order_by(held.created_at, held.message_id, held.position, held.part)
+        return self.scope.many(Held, ordered.limit(limit))
+
+    def release(self, message_id: str, position: int, part: int) -> bool:
+        """False where it does not wait (any more)."""
+        held = tables.quarantine
+        named = _part(message_id, position=position, part=part)
+        freed = self.scope.update(held).where(named, held.c.state == "waiting")
+        values = {"state": "released", "released_at": self.scope.clock()}
+        return self.scope.affected(freed.values(values)) == 1
+
+    def supersede(self, source: str, resource_type: str, source_id: str, *, by: str) -> int:
+        """Release what waits of this source resource from messages other than `by`: it was sent
+        again, and what that says counts.
+        """
+        held, message = tables.quarantine, tables.message
+        others = select(message.c.id).where(
+            message.c.site_id == self.scope.site_id, message.c.source == source, message.c.id != by
+        )
+        freed = self.scope.update(held).where(
+            held.c.message_id.in_(others),
+            held.c.resource_type == resource_type,
+            held.c.source_id == source_id,
+            held.c.state == "waiting",
+        )
+        values = {"state": "released", "released_at": self.scope.clock()}
+        return self.scope.affected(freed.values(values))
+
+    def of_message(self, message_id: str) -> list[Held]:
+        held = tables.quarantine.c
+        rows = self._rows().where(held.message_id == message_id)
+        return self.scope.many(Held, rows.order_by(held.position, held.part))
+
+    def count_waiting(self) -> int:
+        held = tables.quarantine.c
+        waiting = self._rows().where(held.state == "waiting").subquery()
+        counted = select(func.count()).select_from(waiting)
+        return self.scope.connection.execute(counted).scalar_one()
+
+    def _rows(self) -> Select[Any]:
+        return self.scope.select(tables.quarantine, Held)
+
+
+def _part(message_id: str, *, position: int, part: int) -> ColumnElement[bool]:
+    held = tables.quarantine.c
+    return and_(held.message_id == message_id, held.position == position, held.part == part)

@@ -1,0 +1,1 @@
+"""Alembic's folder: what changed in the schema, version by version."""

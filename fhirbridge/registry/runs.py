@@ -1,0 +1,132 @@
+"""Sync runs and the cursors that say how far each stream of a run has come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select
+
+from fhirbridge.registry import tables
+from fhirbridge.registry.scope import Scope, conflict, not_found
+
+RunKind = Literal["pull", "deliver"]
+RunState = Literal["running", "complete", "incomplete", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    id: str
+    connection_id: str
+    kind: RunKind
+    state: RunState
+    counts: Mapping[str, int]
+    reasons: tuple[str, ...]
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """`next_url` is the page to ask for next; None before the first one and when done."""
+
+    run_id: str
+    stream: str
+    state: Literal["open", "done"]
+    next_url: str | None
+    page: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    scope: Scope
+
+    def start(self, connection_id: str, kind: RunKind) -> Run:
+        """Raises `BridgeError` (conflict) while another run of this kind goes on there."""
+        made = Run(
+            self.scope.ids(), connection_id, kind, "running", {}, (), self.scope.clock(), None
+        )
+        values = {name: getattr(made, name) for name in Run.__slots__}
+        if not self.scope.add_new(tables.sync_run, **values):
+            raise conflict(
+                f"a {kind} run of this connection is going on", "take it up, or wait for its end"
+            )
+        return made
+
+    def open(self, connection_id: str, kind: RunKind) -> Run | None:
+        """The run that goes on, or that a crash left behind."""
+        return self.latest(connection_id, kind, state="running")
+
+    def latest(self, connection_id: str, kind: RunKind, *, state: RunState) -> Run | None:
+        run = tables.sync_run.c
+        named = (run.connection_id == connection_id, run.kind == kind, run.state == state)
+        rows = self._rows().where(*named).order_by(run.started_at.desc(), run.id).limit(1)
+        return self.scope.one(Run, rows)
+
+    def get(self, run_id: str) -> Run | None:
+        return self.scope.one(Run, self._rows().where(tables.sync_run.c.id == run_id))
+
+    def add_counts(self, run_id: str, counts: Mapping[str, int]) -> Run:
+        """Added to what the run has counted; one unit after the other, so that no count is lost."""
+        rows = self._rows().where(tables.sync_run.c.id == run_id).with_for_update()
+        before = self.scope.only(Run, rows, "sync run")
+        sums = Counter(before.counts)
+        sums.update(counts)
+        return self._change(run_id, counts=dict(sums))
+
+    def finish(
+        self,
+        run_id: str,
+        state: Literal["complete", "incomplete", "failed"],
+        counts: Mapping[str, int],
+        reasons: Sequence[str] = (),
+    ) -> Run:
+        """Ends the run with these counts as its final ones."""
+        return self._change(
+            run_id,
+            state=state,
+            counts=dict(counts),
+            reasons=tuple(reasons),
+            ended_at=self.scope.clock(),
+        )
+
+    def _change(self, run_id: str, **values: Any) -> Run:
+        named = tables.sync_run.c.id == run_id
+        changed = self.scope.update(tables.sync_run).where(named).values(**values)
+        if not self.scope.affected(changed):
+            raise not_found("sync run")
+        return self.scope.only(Run, self._rows().where(named), "sync run")
+
+    def _rows(self) -> Select[Any]:
+        return self.scope.select(tables.sync_run, Run)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    scope: Scope
+
+    def put(
+        self,
+        run_id: str,
+        stream: str,
+        *,
+        state: Literal["open", "done"],
+        next_url: str | None,
+        page: int,
+    ) -> Cursor:
+        made = Cursor(run_id, stream, state, next_url, page, self.scope.clock())
+        values = {name: getattr(made, name) for name in Cursor.__slots__}
+        told = ("state", "next_url", "page", "updated_at")
+        self.scope.put(tables.cursor, once=("run_id", "stream"), told=told, **values)
+        return made
+
+    def of_run(self, run_id: str) -> dict[str, Cursor]:
+        """By stream."""
+        cursor = tables.cursor.c
+        rows = self.scope.select(tables.cursor, Cursor).where(cursor.run_id == run_id)
+        found = self.scope.many(Cursor, rows.order_by(cursor.stream))
+        return {row.stream: row for row in found}

@@ -1,0 +1,73 @@
+"""Search filters as SQL: tokens and dates as https://hl7.org/fhir/R4/search.html has them.
+
+A date is an interval from its first to its last moment. Low and high of both sides are texts of one
+form, so that text order is time order; an open side is the lowest or highest such text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, false, or_, select
+
+from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry import tables
+
+TokenFilter = tuple[str, Sequence[tuple[str | None, str]]]  # name, any of (system, value)
+DateFilter = tuple[str, str, str, str]  # name, prefix, low, high
+
+
+def conditions(
+    type: str, tokens: Sequence[TokenFilter], dates: Sequence[DateFilter], *, site: str
+) -> list[ColumnElement[bool]]:
+    """All of these. A token's system None is any system, "" is no system."""
+    resource = tables.resource.c
+    return [
+        resource.site_id == site,
+        resource.type == type,
+        resource.deleted == false(),
+        *(_token(name, wanted, site=site) for name, wanted in tokens),
+        *(_date(*wanted, site=site) for wanted in dates),
+    ]
+
+
+def _token(
+    name: str, wanted: Sequence[tuple[str | None, str]], *, site: str
+) -> ColumnElement[bool]:
+    token = tables.resource_token.c
+    any_of = [
+        token.value == value
+        if system is None
+        else and_(token.value == value, token.system == system)
+        for system, value in wanted
+    ]
+    marked = select(token.resource_id).where(
+        token.site_id == site, token.name == name, or_(false(), *any_of)
+    )
+    return tables.resource.c.id.in_(marked)
+
+
+def _date(name: str, prefix: str, low: str, high: str, *, site: str) -> ColumnElement[bool]:
+    date = tables.resource_date.c
+    dated = select(date.resource_id).where(
+        date.site_id == site, date.name == name, _meets(prefix, low, high)
+    )
+    return tables.resource.c.id.in_(dated)
+
+
+def _meets(prefix: str, low: str, high: str) -> ColumnElement[bool]:
+    """Section 3.1.1.5.2 of the page: eq contains, gt and lt overlap what lies beyond."""
+    date = tables.resource_date.c
+    contained = and_(date.low >= low, date.high <= high)
+    later, earlier = date.high > high, date.low < low
+    told = {
+        "eq": contained,
+        "gt": later,
+        "lt": earlier,
+        "ge": or_(later, contained),
+        "le": or_(earlier, contained),
+    }
+    if prefix not in told:
+        cause = f"the prefix '{prefix}' of a date is not supported"
+        raise BridgeError(Issue("not-supported", cause, f"use one of {', '.join(told)}"))
+    return told[prefix]

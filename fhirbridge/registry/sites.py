@@ -1,0 +1,199 @@
+"""Sites, the clients that may send to them, and the connections to their hospitals' servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Select, select
+
+from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry import tables
+from fhirbridge.registry.scope import Scope, duplicate, not_found
+
+Unmatched = Literal["hold", "enrol", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A hospital; `unmatched` says what becomes of a patient that nobody enrolled."""
+
+    id: str
+    name: str
+    unmatched: Unmatched
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A sender's key: its public prefix and the hash of its secret."""
+
+    id: str
+    site_id: str
+    name: str
+    prefix: str
+    secret_hash: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A hospital's server and how we log in there; the secret is never printed."""
+
+    id: str
+    name: str
+    base_url: str
+    auth_kind: str
+    created_at: datetime
+    secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """All sites for a unit without a site; its own alone for a unit with one."""
+
+    scope: Scope
+
+    def add(self, name: str, *, unmatched: Unmatched = "hold") -> Site:
+        if self.scope.site is not None:
+            cause = "a unit of one site cannot add another"
+            raise BridgeError(Issue("configuration", cause, "open the unit without a site"))
+        site = Site(self.scope.ids(), name, unmatched, self.scope.clock())
+        if not self.scope.add_site(
+            id=site.id, name=name, unmatched=unmatched, created_at=site.created_at
+        ):
+            raise duplicate(f"there is a site '{name}' already")
+        return site
+
+    def by_name(self, name: str) -> Site:
+        found = self.scope.one(Site, self._rows().where(tables.site.c.name == name))
+        if found is None:
+            raise not_found(f"site as '{name}'", _known([site.name for site in self.all()]))
+        return found
+
+    def by_id(self, site_id: str) -> Site | None:
+        return self.scope.one(Site, self._rows().where(tables.site.c.id == site_id))
+
+    def all(self) -> list[Site]:
+        return self.scope.many(Site, self._rows().order_by(tables.site.c.name))
+
+    def _rows(self) -> Select[tuple[str, str, str, datetime]]:
+        site = tables.site.c
+        rows = select(site.id, site.name, site.unmatched, site.created_at)
+        return rows if self.scope.site is None else rows.where(site.id == self.scope.site)
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    scope: Scope
+
+    def add(self, name: str, *, prefix: str, secret_hash: str) -> Client:
+        """Raises `BridgeError` (duplicate) where name or prefix are taken."""
+        made = Client(
+            id=self.scope.ids(),
+            site_id=self.scope.site_id,
+            name=name,
+            prefix=prefix,
+            secret_hash=secret_hash,
+            created_at=self.scope.clock(),
+            revoked_at=None,
+        )
+        fresh = self.scope.add_new(
+            tables.client,
+            id=made.id,
+            name=name,
+            prefix=prefix,
+            secret_hash=secret_hash,
+            created_at=made.created_at,
+        )
+        if not fresh:
+            raise duplicate(f"the client name '{name}' or its prefix is taken")
+        return made
+
+    def find(self, prefix: str) -> Client | None:
+        """The client that may come in with this prefix, of any site for a unit without one."""
+        client = tables.client.c
+        found = select(tables.client).where(client.prefix == prefix, client.revoked_at.is_(None))
+        if self.scope.site is not None:
+            found = found.where(client.site_id == self.scope.site)
+        return self.scope.one(Client, found)
+
+    def revoke(self, name: str) -> None:
+        """For good. A client that is revoked already keeps its time."""
+        client = tables.client.c
+        held = self.scope.select(tables.client, Client).where(client.name == name)
+        if self.scope.only(Client, held, f"client as '{name}'").revoked_at is None:
+            revoked = self.scope.update(tables.client).where(client.name == name)
+            self.scope.affected(revoked.values(revoked_at=self.scope.clock()))
+
+    def all(self) -> list[Client]:
+        rows = self.scope.select(tables.client, Client)
+        return self.scope.many(Client, rows.order_by(tables.client.c.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    id: str
+    name: str
+    base_url: str
+    auth_kind: str
+    auth_cipher: bytes | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    scope: Scope
+
+    def add(
+        self, name: str, base_url: str, *, auth_kind: str = "none", secret: str | None = None
+    ) -> Connection:
+        """The secret is sealed for this site and this connection."""
+        id, now = self.scope.ids(), self.scope.clock()
+        cipher = None
+        if secret is not None:
+            cipher = self.scope.vault.seal(secret.encode(), place=self._place(id))
+        fresh = self.scope.add_new(
+            tables.connection,
+            id=id,
+            name=name,
+            base_url=base_url,
+            auth_kind=auth_kind,
+            auth_cipher=cipher,
+            created_at=now,
+        )
+        if not fresh:
+            raise duplicate(f"there is a connection '{name}' already")
+        return Connection(id, name, base_url, auth_kind, now, secret)
+
+    def by_name(self, name: str) -> Connection:
+        rows = self.scope.select(tables.connection, _Sealed)
+        found = self.scope.one(_Sealed, rows.where(tables.connection.c.name == name))
+        if found is None:
+            known = self.scope.many(_Sealed, rows.order_by(tables.connection.c.name))
+            raise not_found(f"connection as '{name}'", _known([row.name for row in known]))
+        return self._opened(found)
+
+    def by_id(self, connection_id: str) -> Connection | None:
+        rows = self.scope.select(tables.connection, _Sealed)
+        found = self.scope.one(_Sealed, rows.where(tables.connection.c.id == connection_id))
+        return None if found is None else self._opened(found)
+
+    def all(self) -> list[Connection]:
+        rows = self.scope.select(tables.connection, _Sealed).order_by(tables.connection.c.name)
+        return [self._opened(row) for row in self.scope.many(_Sealed, rows)]
+
+    def _opened(self, row: _Sealed) -> Connection:
+        secret = None
+        if row.auth_cipher is not None:
+            secret = self.scope.vault.unseal(row.auth_cipher, place=self._place(row.id)).decode()
+        return Connection(row.id, row.name, row.base_url, row.auth_kind, row.created_at, secret)
+
+    def _place(self, connection_id: str) -> str:
+        return f"connection:{self.scope.site_id}:{connection_id}"
+
+
+def _known(names: list[str]) -> str:
+    return f"use one of {', '.join(names)}" if names else "add it first"

@@ -1,0 +1,101 @@
+"""The registry's front door: opened once, then a `with registry.unit(site_id)` a transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from sqlalchemy import URL, Engine, select
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from fhirbridge.registry import database, faults, tables
+from fhirbridge.registry.scope import Scope
+from fhirbridge.registry.subjects import identity_place
+from fhirbridge.registry.unit import Unit
+from fhirbridge.registry.vault import Vault
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _uuid() -> str:
+    return str(uuid4())
+
+
+class Registry:
+    """Usable from threads, and after a fork: each process makes its own engine at first use."""
+
+    def __init__(
+        self, url: URL, *, vault: Vault, clock: Callable[[], datetime], ids: Callable[[], str]
+    ) -> None:
+        self._url = url
+        self._vault = vault
+        self._clock = clock
+        self._ids = ids
+        self._engines: dict[int, Engine] = {}  # by process id
+
+    @classmethod
+    def open(
+        cls,
+        database_url: str,
+        *,
+        key: bytes,
+        clock: Callable[[], datetime] = _utc_now,
+        ids: Callable[[], str] = _uuid,
+    ) -> Registry:
+        """Makes or upgrades the database, and sees that the key is the one it was made with."""
+        registry = cls(database.address(database_url), vault=Vault(key), clock=clock, ids=ids)
+        database.upgrade(registry.engine)
+        registry._try_key()
+        return registry
+
+    @property
+    def engine(self) -> Engine:
+        """This process's engine. A parent's one is kept but never touched: a SQLite connection must
+        not be closed in a child, either (https://www.sqlite.org/howtocorrupt.html, section 2.6).
+        """
+        process = os.getpid()
+        if process not in self._engines:
+            self._engines[process] = database.engine(self._url)
+        return self._engines[process]
+
+    def close(self) -> None:
+        """Close this process's connections; the next use opens new ones."""
+        self.engine.dispose()
+
+    @contextmanager
+    def unit(self, site_id: str | None = None) -> Iterator[Unit]:
+        """A transaction that writes. Left without `commit`, it never was."""
+        with self._unit(site_id, writes=True) as unit:
+            yield unit
+
+    @contextmanager
+    def read(self, site_id: str | None = None) -> Iterator[Unit]:
+        """One consistent view; it waits for no writer and holds none up."""
+        with self._unit(site_id, writes=False) as unit:
+            yield unit
+
+    @contextmanager
+    def _unit(self, site_id: str | None, *, writes: bool) -> Iterator[Unit]:
+        chosen = self.engine.execution_options(**database.options(self._url, reads=not writes))
+        try:
+            connection = chosen.connect()
+        except PoolTimeout as fault:
+            raise faults.transient("every database connection is in use") from fault
+        with connection:
+            connection.begin()
+            scope = Scope(connection, site_id, self._clock, self._ids, self._vault)
+            yield Unit(scope, writes=writes)
+
+    def _try_key(self) -> None:
+        """A wrong key would not fail at look-ups: it would find nobody."""
+        identity = tables.subject_identity.c
+        reading = database.options(self._url, reads=True)
+        with self.engine.execution_options(**reading).connect() as connection:
+            rows = select(identity.site_id, identity.subject_id, identity.cipher).limit(1)
+            for site_id, subject_id, cipher in connection.execute(rows):
+                self._vault.unseal(cipher, place=identity_place(site_id, subject_id))

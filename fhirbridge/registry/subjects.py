@@ -1,0 +1,115 @@
+"""Subjects and, in a vault of their own, the identifiers by which hospitals know them.
+
+An identifier never stands in the database in the clear, and never in an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select
+
+from fhirbridge.formats import fhir_json
+from fhirbridge.registry import tables
+from fhirbridge.registry.scope import Scope, conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    id: str
+    study_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    hash: str
+    cipher: bytes
+    subject_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    scope: Scope
+
+    def enrol(self, study_id: str, identities: Iterable[tuple[str, str]]) -> Subject:
+        """The subject of this study id, made if need be, with the identities (system, value) added.
+
+        Raises `BridgeError` (conflict) where an identity belongs to another subject.
+        """
+        self.scope.add_new(
+            tables.subject,
+            once=("study_id",),
+            id=self.scope.ids(),
+            study_id=study_id,
+            created_at=self.scope.clock(),
+        )
+        held = self._rows().where(tables.subject.c.study_id == study_id)
+        subject = self.scope.only(Subject, held, "subject")
+        for number, (system, value) in enumerate(identities, start=1):
+            if not self._identify(subject.id, system, value):
+                raise conflict(
+                    f"identifier {number} of '{study_id}' belongs to another subject already",
+                    "correct the enrolment list",
+                )
+        return subject
+
+    def _identify(self, subject_id: str, system: str, value: str) -> bool:
+        plain = fhir_json.dump({"system": system, "value": value})
+        hashed = self._hash(system, value)
+        fresh = self.scope.add_new(
+            tables.subject_identity,
+            once=("hash",),
+            hash=hashed,
+            cipher=self.scope.vault.seal(plain, place=self._place(subject_id)),
+            subject_id=subject_id,
+            created_at=self.scope.clock(),
+        )
+        return fresh or self._owner(hashed) == subject_id
+
+    def _owner(self, hashed: str) -> str | None:
+        rows = self.scope.select(tables.subject_identity, _Identity)
+        found = self.scope.one(_Identity, rows.where(tables.subject_identity.c.hash == hashed))
+        return None if found is None else found.subject_id
+
+    def by_identity(self, system: str, value: str) -> Subject | None:
+        owner = self._owner(self._hash(system, value))
+        return None if owner is None else self.by_id(owner)
+
+    def by_id(self, subject_id: str) -> Subject | None:
+        return self.scope.one(Subject, self._rows().where(tables.subject.c.id == subject_id))
+
+    def by_study_id(self, study_id: str) -> Subject | None:
+        return self.scope.one(Subject, self._rows().where(tables.subject.c.study_id == study_id))
+
+    def all(self) -> list[Subject]:
+        return self.scope.many(Subject, self._rows().order_by(tables.subject.c.study_id))
+
+    def identities(self, subject_id: str) -> list[tuple[str, str]]:
+        """The identities (system, value) in the clear, in order."""
+        rows = self.scope.select(tables.subject_identity, _Identity)
+        held = rows.where(tables.subject_identity.c.subject_id == subject_id)
+        return sorted(self._plain(row) for row in self.scope.many(_Identity, held))
+
+    def _plain(self, row: _Identity) -> tuple[str, str]:
+        opened = self.scope.vault.unseal(row.cipher, place=self._place(row.subject_id))
+        plain = fhir_json.parse(opened)
+        return plain["system"], plain["value"]
+
+    def _rows(self) -> Select[Any]:
+        return self.scope.select(tables.subject, Subject)
+
+    def _hash(self, system: str, value: str) -> str:
+        """Site and all, so that equal identifiers of two sites do not show as equal."""
+        return self.scope.vault.hash(self.scope.site_id, system, value)
+
+    def _place(self, subject_id: str) -> str:
+        return identity_place(self.scope.site_id, subject_id)
+
+
+def identity_place(site_id: str, subject_id: str) -> str:
+    """What an identity's cipher is bound to."""
+    return f"subject_identity:{site_id}:{subject_id}"

@@ -1,0 +1,59 @@
+"""The unit of work: one transaction for one site, with every repository hanging on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from fhirbridge.outcome import BridgeError
+from fhirbridge.registry.deliveries import Deliveries
+from fhirbridge.registry.messages import Messages, Quarantine, Receipts
+from fhirbridge.registry.proposals import Origins, Proposals
+from fhirbridge.registry.records import Records
+from fhirbridge.registry.resources import Resources
+from fhirbridge.registry.runs import Cursors, Runs
+from fhirbridge.registry.scope import Scope
+from fhirbridge.registry.sites import Clients, Connections, Sites
+from fhirbridge.registry.subjects import Subjects
+
+
+class Unit:
+    """Made by `Registry.unit` and `Registry.read`; left without `commit`, nothing was written."""
+
+    def __init__(self, scope: Scope, *, writes: bool) -> None:
+        self._scope = scope
+        self._writes = writes
+        self.site_id = scope.site
+        self.sites = Sites(scope)
+        self.clients = Clients(scope)
+        self.connections = Connections(scope)
+        self.subjects = Subjects(scope)
+        self.messages = Messages(scope)
+        self.receipts = Receipts(scope)
+        self.quarantine = Quarantine(scope)
+        self.records = Records(scope)
+        self.origins = Origins(scope)
+        self.proposals = Proposals(scope)
+        self.resources = Resources(scope)
+        self.runs = Runs(scope)
+        self.cursors = Cursors(scope)
+        self.deliveries = Deliveries(scope)
+
+    def commit(self) -> None:
+        """Make what was written durable. What is written afterwards is a transaction of its own."""
+        if not self._writes:
+            raise ValueError("this unit only reads")
+        connection = self._scope.connection
+        try:
+            connection.commit()
+        except (BridgeError, SQLAlchemyError):
+            # SQLite leaves the transaction open where COMMIT fails; the pool takes it for ended.
+            connection.invalidate()
+            raise
+
+    def now(self) -> datetime:
+        return self._scope.clock()
+
+    def new_id(self) -> str:
+        return self._scope.ids()

@@ -1,0 +1,277 @@
+"""The one outbound FHIR client: read, search, page, create, update, transact.
+
+Sends nothing to any origin but the connection's own and follows no redirect.
+https://hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from fhirbridge.formats import fhir_json
+from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.servers import retry
+from fhirbridge.servers.answer import Answer, outcome_codes, outcome_text, read
+from fhirbridge.servers.auth import Auth
+from fhirbridge.servers.origin import origin, resolve, same_origin
+from fhirbridge.servers.retry import ComeBack, OutcomeUnknown
+from fhirbridge.servers.wire import Limits, exchange, open_session
+
+__all__ = [
+    "Answer",
+    "ComeBack",
+    "Limits",
+    "OutcomeUnknown",
+    "Page",
+    "PageExpired",
+    "Server",
+    "outcome_text",
+]
+
+Params = Mapping[str, str | Sequence[str]] | Sequence[tuple[str, str]]
+
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
+_ABSOLUTE = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
+_JSON = {"Content-Type": "application/fhir+json"}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class PageExpired(BridgeError):
+    """The server has forgotten this page link (410): the search has to start anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search, and where the next one is (None: it was the last)."""
+
+    url: str = field(repr=False)
+    raw: bytes = field(repr=False)
+    bundle: dict[str, Any] = field(repr=False)
+    next_url: str | None = field(repr=False)
+    number: int  # counted from 1 in this walk, also where it starts at a stored link
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request before credentials and limits."""
+
+    method: str
+    url: str
+    repeat: retry.Repeat
+    params: Params | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    form: Params | None = None
+    reads: bool = False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A connection to one FHIR base URL. Not for several threads at once: make one for each.
+
+    An answer of 429, 502, 503 or 504 that stays after the allowed repetitions is raised
+    (transient), as are 3xx, 401 and 403 (remote); every other 4xx and 5xx is an `Answer`.
+    """
+
+    base_url: str
+    auth: Auth = field(kw_only=True)
+    limits: Limits = field(kw_only=True, repr=False)
+    sleep: Callable[[float], None] = field(kw_only=True, default=time.sleep, repr=False)
+    clock: Callable[[], datetime] = field(kw_only=True, default=_now, repr=False)
+    monotonic: Callable[[], float] = field(kw_only=True, default=time.monotonic, repr=False)
+    dice: random.Random = field(kw_only=True, default_factory=random.Random, repr=False)
+    session: requests.Session = field(init=False, repr=False, default_factory=open_session)
+
+    def __post_init__(self) -> None:
+        origin(self.base_url)
+        if "?" in self.base_url or "#" in self.base_url:
+            cause = "the connection's URL holds a query or a fragment"
+            raise BridgeError(Issue("configuration", cause, "give the FHIR base URL alone"))
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.session.close()
+
+    def get(self, path_or_url: str, params: Params | None = None) -> Answer:
+        """A path below the base URL, or an absolute URL of the same origin."""
+        url = self._own(path_or_url)
+        return self._ask(_Call("GET", url, retry.READING, params=params, reads=True))
+
+    def search(self, resource_type: str, params: Params, *, post: bool = False) -> Answer:
+        """`post` keeps the parameters out of the server's access log; not every server knows it."""
+        url = self._url(_checked(_TYPE, resource_type, "resource type"))
+        if not post:
+            return self.get(url, params)
+        call = _Call(
+            "POST", f"{url}/_search", retry.READING, headers=_FORM, form=params, reads=True
+        )
+        return self._ask(call)
+
+    def capability(self) -> Answer:
+        """The server's CapabilityStatement; an error status comes back as it is."""
+        answer = self.get("metadata")
+        if answer.status < 400:
+            self._expect("CapabilityStatement", answer)
+        return answer
+
+    def create(self, resource: dict[str, Any], *, if_none_exist: str | None) -> Answer:
+        """POST; `if_none_exist` is a percent-encoded search that makes it repeatable, or None.
+
+        200 means that one was there. A 409 that outlasts the repetitions, and 412, come back.
+        """
+        url = self._url(_checked(_TYPE, resource.get("resourceType"), "resource type"))
+        body = fhir_json.dump(resource)
+        if if_none_exist is None:
+            return self._ask(_Call("POST", url, retry.ONCE, headers=_JSON, body=body))
+        condition = _checked(re.compile(r"[!-~]+"), if_none_exist, "If-None-Exist search")
+        headers = {**_JSON, "If-None-Exist": condition}
+        return self._ask(_Call("POST", url, retry.CONDITIONAL_CREATE, headers=headers, body=body))
+
+    def update(self, resource: dict[str, Any], *, version: str) -> Answer:
+        """PUT over exactly this version. Overtaken: 412 by R4, 409 by HAPI 8.4; both come back."""
+        kind = _checked(_TYPE, resource.get("resourceType"), "resource type")
+        url = self._url(f"{kind}/{_checked(_ID, resource.get('id'), 'id')}")
+        headers = {**_JSON, "If-Match": f'W/"{_checked(_ID, version, "version")}"'}
+        body = fhir_json.dump(resource)
+        return self._ask(_Call("PUT", url, retry.VERSIONED_UPDATE, headers=headers, body=body))
+
+    def post_bundle(self, bundle: bytes | dict[str, Any]) -> Answer:
+        """A transaction or batch to the base URL, sent once."""
+        body = bundle if isinstance(bundle, bytes) else fhir_json.dump(bundle)
+        return self._ask(_Call("POST", self._url(""), retry.ONCE, headers=_JSON, body=body))
+
+    def pages(
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        start: str | None = None,
+        max_pages: int = 10_000,
+    ) -> Iterator[Page]:
+        """Every page of a search, or those from `start` on, a `next_url` kept earlier.
+
+        A page whose next link is foreign, unreadable or seen before is refused as a whole.
+        """
+        answer = self._first(path, params) if start is None else self._linked(start)
+        seen = {answer.url} if start is None else {answer.url, start}
+        for number in range(1, max_pages + 1):
+            bundle = self._expect("Bundle", answer)
+            next_url = self._next(bundle, answer.url)
+            if next_url in seen:
+                raise self._remote("the server's next link leads back to a page already read")
+            yield Page(answer.url, answer.raw, bundle, next_url, number)
+            if next_url is None:
+                return
+            seen.add(next_url)
+            answer = self._linked(next_url)
+        raise self._remote(f"the search has more than {max_pages} pages")
+
+    def _first(self, path: str, params: Params | None) -> Answer:
+        return self._refuse_errors(self.get(path, params))
+
+    def _linked(self, link: str) -> Answer:
+        answer = self.get(link)
+        if answer.status == 410:
+            issue = Issue(
+                "remote",
+                "the page link has expired on the server (410)",
+                "start the search anew",
+                place=self._server,
+            )
+            raise PageExpired(issue)
+        return self._refuse_errors(answer)
+
+    def _refuse_errors(self, answer: Answer) -> Answer:
+        if answer.status >= 400:
+            codes = ", ".join(outcome_codes(answer)) or "no reason given"
+            cause = f"the server answered {answer.status} to a search ({codes})"
+            raise self._remote(cause, "compare the search with the server's CapabilityStatement")
+        return answer
+
+    def _next(self, bundle: dict[str, Any], page_url: str) -> str | None:
+        links = bundle.get("link") or []
+        if not isinstance(links, list):
+            raise self._remote("the Bundle's links are no list")
+        for link in links:
+            if isinstance(link, dict) and link.get("relation") == "next":
+                url = link.get("url")
+                if not isinstance(url, str) or not url:
+                    raise self._remote("the server's next link has no URL")
+                return self._same(
+                    resolve(page_url, url), "the server's next link leads to another origin"
+                )
+        return None
+
+    def _expect(self, resource_type: str, answer: Answer) -> dict[str, Any]:
+        if answer.body is None or answer.body["resourceType"] != resource_type:
+            raise self._remote(f"the server's answer is no {resource_type}")
+        return answer.body
+
+    @property
+    def _server(self) -> str:
+        return origin(self.base_url).server
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url.rstrip('/')}/{path}".rstrip("/")
+
+    def _own(self, place: str) -> str:
+        """X7: a reference that names another server is refused, not fetched."""
+        if _ABSOLUTE.match(place):
+            return self._same(resolve(self.base_url, place), "the URL leads to another origin")
+        path, mark, query = place.lstrip("/").partition("?")
+        if ".." in path.split("/"):
+            raise BridgeError(Issue("value", "the path leaves the server's base URL"))
+        return f"{self._url(path)}{mark}{query}"
+
+    def _same(self, url: str, cause: str) -> str:
+        if not same_origin(url, self.base_url):
+            raise self._remote(cause, "nothing was sent there; correct the server's own base URL")
+        return url
+
+    def _ask(self, call: _Call) -> Answer:
+        patience = retry.Patience(self.limits.retries, self.sleep, self.clock, self.dice)
+        return retry.persist(lambda: self._once(call), call.repeat, patience)
+
+    def _once(self, call: _Call) -> Answer:
+        """One attempt; origin and credentials are taken anew for each."""
+        reply = exchange(
+            self.session, self._prepared(call), limits=self.limits, monotonic=self.monotonic
+        )
+        return read(reply, body_needed=call.reads)
+
+    def _prepared(self, call: _Call) -> requests.PreparedRequest:
+        request = requests.Request(
+            call.method, call.url, params=call.params, data=call.body or call.form
+        )
+        request.headers.update(call.headers)
+        prepared = self.session.prepare_request(request)
+        self._same(prepared.url or "", "the request leads to another origin")
+        prepared.headers.update(self.auth.headers())
+        return prepared
+
+    def _remote(self, cause: str, remedy: str = "tell the server's operator") -> BridgeError:
+        return BridgeError(Issue("remote", cause, remedy, place=self._server))
+
+
+def _checked(pattern: re.Pattern[str], value: object, what: str) -> str:
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return value
+    raise BridgeError(Issue("value", f"the {what} is missing or has a wrong character"))

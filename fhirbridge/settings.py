@@ -1,0 +1,104 @@
+"""The only reader of the environment: every FHIRBRIDGE_* variable, its default and its meaning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fhirbridge.outcome import BridgeError, Issue
+
+PREFIX = "FHIRBRIDGE_"
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The service's settings. A variable that is no field here is an error, not a surprise."""
+
+    data: Path = _setting(Path("data"), "folder of the SQLite database and of the key file")
+    database: str = _setting(
+        "", "SQLAlchemy URL of the database; empty: registry.db in the data folder"
+    )
+    key_file: str = _setting(
+        "", "file of the vault key, made at first use; empty: vault.key in the data folder"
+    )
+    mappings: Path = _setting(
+        _ROOT / "mappings", "folder of the study definition and the mapping files"
+    )
+    base_url: str = _setting(
+        "http://127.0.0.1:8080", "URL at which others reach this service, without a path"
+    )
+    max_body: int = _setting(10_000_000, "bytes of the largest request body that is read")
+    page_size: int = _setting(100, "resources a page that a pull asks for")
+    connect_timeout: float = _setting(5.0, "seconds to wait for a connection to a hospital")
+    read_timeout: float = _setting(60.0, "seconds to wait for a hospital's answer")
+    max_answer: int = _setting(50_000_000, "bytes of the largest hospital answer that is read")
+    retries: int = _setting(
+        4, "attempts at a request that a hospital could not serve for the moment"
+    )
+    crash: str = _setting(
+        "", "for tests only: point:n, the process ends itself there, as SIGKILL would"
+    )
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data / 'registry.db'}"
+
+    @property
+    def vault_key(self) -> Path:
+        return Path(self.key_file) if self.key_file else self.data / "vault.key"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read every FHIRBRIDGE_* variable; tell all wrong ones at once."""
+        environ = os.environ if environ is None else environ
+        known = {PREFIX + f.name.upper(): f for f in fields(cls)}
+        values: dict[str, Any] = {}
+        faults: list[Issue] = []
+        for name, text in environ.items():
+            if not name.startswith(PREFIX):
+                continue
+            if name not in known:
+                faults.append(
+                    Issue(
+                        "configuration",
+                        "there is no such setting",
+                        f"use one of {', '.join(known)}",
+                        place=name,
+                    )
+                )
+                continue
+            default: Any = known[name].default
+            kind = Path if isinstance(default, Path) else type(default)
+            try:
+                values[known[name].name] = kind(text)
+            except ValueError:
+                faults.append(
+                    Issue(
+                        "configuration",
+                        f"'{text}' is no {kind.__name__}",
+                        "give a number",
+                        place=name,
+                    )
+                )
+        if faults:
+            raise BridgeError(*faults)
+        return cls(**values)
+
+
+def reference() -> str:
+    """The settings as a Markdown table, for docs/reference/settings.md."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for f in fields(Settings):
+        default = (
+            "mappings/ of the checkout" if f.name == "mappings" else f"{f.default}" or "(empty)"
+        )
+        rows.append(f"| `{PREFIX}{f.name.upper()}` | {default} | {f.metadata['meaning']} |")
+    return "\n".join(rows) + "\n"

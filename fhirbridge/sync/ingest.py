@@ -1,0 +1,306 @@
+"""The one door in: whatever arrives is kept, judged, read, and becomes records or waits with a
+reason.
+
+Each entry ends as applied, unchanged, superseded, quarantined or refused, and the receipt says
+which and why. The caller commits: message, records, revisions, resources and receipt are one
+transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from fhirbridge.fhir.bundle import Entry
+from fhirbridge.formats import fhir_json
+from fhirbridge.mapping.decode import Decoded, decode
+from fhirbridge.mapping.spec import MappingSet
+from fhirbridge.outcome import BridgeError, Issue, failed
+from fhirbridge.registry.messages import Message, Receipt, ReceiptEntry
+from fhirbridge.registry.proposals import Origin
+from fhirbridge.registry.subjects import Subject
+from fhirbridge.registry.unit import Unit
+from fhirbridge.sync import enrol
+from fhirbridge.sync.accept import Accepted, Context, accept
+from fhirbridge.sync.judge import judge
+from fhirbridge.sync.whose import Whose
+
+FATES = ("applied", "unchanged", "superseded", "quarantined", "refused")
+_ORDER = {"Patient": 0, "Condition": 1, "Procedure": 2, "Observation": 3}
+_STAMPS = ("versionId", "lastUpdated")
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Bytes of a source. `key` tells a repetition; `base` is the server that a pulled page came
+    from.
+
+    `kind` is `push/<type>`: a transaction Bundle or a resource of the type that the sender's URL
+    promised, all or nothing; or `page`: a page of a pull, of which each entry stands for itself.
+    """
+
+    source: str
+    kind: str
+    key: str
+    body: bytes
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """`fresh` is False where the same message had come before and its receipt is told again."""
+
+    receipt: Receipt
+    fresh: bool
+
+
+def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
+    """Keep the message and work it off, or find the receipt of the first time.
+
+    Raises `BridgeError` (business-rule) where the key came before with other bytes.
+    """
+    message, fresh = unit.messages.keep(incoming.source, incoming.kind, incoming.key, incoming.body)
+    if fresh:
+        return Ingested(work_off(unit, mappings, message, base=incoming.base), True)
+    if message.sha256 != hashlib.sha256(incoming.body).hexdigest():
+        cause = "this idempotency key came before with another body"
+        raise BridgeError(Issue("business-rule", cause, "use a new key for a new message"))
+    receipt = unit.receipts.of_message(message.id)
+    assert receipt is not None, "message and receipt are written in one transaction"
+    return Ingested(receipt, False)
+
+
+def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = "") -> Receipt:
+    """The message's receipt after (again) reading it: the first time and every replay."""
+    told: list[ReceiptEntry] = []
+    issues: tuple[Issue, ...] = ()
+    try:
+        found = judge(message.body, kind=message.kind)
+    except BridgeError as fault:
+        issues = fault.issues
+        told = [ReceiptEntry(0, 0, "refused", issues=issues)]
+    else:
+        told = _Work(unit, mappings, message, base).entries(found)
+    counts = Counter(entry.fate for entry in told)
+    return unit.receipts.save(
+        Receipt(
+            id=unit.new_id(),
+            message_id=message.id,
+            state="refused" if issues else "done",
+            counts={"received": len(told), **{fate: counts[fate] for fate in FATES}},
+            issues=issues,
+            created_at=unit.now(),
+            entries=tuple(told),
+        )
+    )
+
+
+@dataclass
+class _Work:
+    """The working off of one message."""
+
+    unit: Unit
+    mappings: MappingSet
+    message: Message
+    base: str
+    whose: Whose = field(init=False)
+    context: Context = field(init=False)
+
+    def __post_init__(self) -> None:
+        source = self.message.source
+        self.whose = Whose(self.unit, self.mappings, source, self.base)
+        self.context = Context(self.unit, self.mappings, self.message.id, source)
+
+    def entries(self, found: list[tuple[Entry, list[Issue]]]) -> list[ReceiptEntry]:
+        """In the order of what depends on what, told in the order in which they came."""
+        ordered = sorted(found, key=lambda pair: _ORDER.get(_type(pair[0]), 9))
+        told = [self.entry(entry, issues) for entry, issues in ordered]
+        return sorted(told, key=lambda one: one.position)
+
+    def entry(self, entry: Entry, issues: list[Issue]) -> ReceiptEntry:
+        told = ReceiptEntry(
+            entry.position,
+            0,
+            "refused",
+            resource_type=_type(entry) or None,
+            source_id=_source_id(entry),
+            identifier=_identifier(entry.resource),
+            mapping_version=self.mappings.version,
+        )
+        if failed(issues) or entry.resource is None:
+            return self.hold(told, tuple(issues) or (_no_resource(entry),))
+        if entry.search_mode == "outcome" or entry.resource["resourceType"] == "OperationOutcome":
+            text = "; ".join(_texts(entry.resource)) or "no text"
+            issue = Issue("remote", f"the server remarks: {text}", severity="warning")
+            return replace(told, issues=(issue,))
+        if entry.method == "DELETE":
+            cause, remedy = "deletions are not taken", "send the resource as entered-in-error"
+            return replace(told, issues=(Issue("not-supported", cause, remedy, entry.root),))
+        existing = self.existing(entry)
+        if existing is not None:
+            return replace(told, fate="unchanged", record_id=existing)
+        origin = self.origin(entry)
+        if isinstance(origin, Issue):
+            return replace(told, fate="superseded", issues=(origin,))
+        self.unit.quarantine.supersede(
+            origin.source, origin.resource_type, origin.source_id, by=self.message.id
+        )
+        return self.read(told, entry, entry.resource, origin)
+
+    def hold(self, told: ReceiptEntry, issues: tuple[Issue, ...]) -> ReceiptEntry:
+        """Into quarantine, unless the whole message was refused before it came so far."""
+        self.unit.quarantine.hold(
+            self.message.id,
+            position=told.position,
+            part=told.part,
+            resource_type=told.resource_type,
+            source_id=told.source_id,
+            issues=issues,
+        )
+        return replace(told, fate="quarantined", issues=issues)
+
+    def existing(self, entry: Entry) -> str | None:
+        """The record behind `ifNoneExist`, where one of our resources carries that identifier."""
+        name, _, token = entry.if_none_exist.partition("=")
+        system, divided, value = unquote(token).partition("|")
+        if name != "identifier" or not divided:
+            return None
+        found = self.unit.resources.search(
+            _type(entry), tokens=[("identifier", [(system, value)])], count=1
+        )
+        return found[0].record_id if found else None
+
+    def origin(self, entry: Entry) -> Origin | Issue:
+        """The source resource in this version; an older version than the one seen is superseded."""
+        resource = entry.resource or {}
+        meta = resource.get("meta", {})
+        stamped = _instant(meta.get("lastUpdated"))
+        source_id = _source_id(entry)
+        seen = self.unit.origins.find(self.message.source, resource["resourceType"], source_id)
+        if seen and seen.last_updated and stamped and stamped < seen.last_updated:
+            cause = "a newer version of it was read before"
+            return Issue("conflict", cause, "nothing to do", entry.root, severity="information")
+        return self.unit.origins.put(
+            self.message.source,
+            resource["resourceType"],
+            source_id,
+            version_id=meta.get("versionId"),
+            last_updated=stamped,
+            sha256=_content_hash(resource),
+        )
+
+    def read(
+        self, told: ReceiptEntry, entry: Entry, resource: Mapping[str, Any], origin: Origin
+    ) -> ReceiptEntry:
+        decoded = decode(
+            self.mappings, resource, source=self.identity(entry, resource), root=entry.root
+        )[0]
+        told = replace(told, issues=decoded.issues, rule=decoded.block or None)
+        if decoded.fate == "refuse":
+            self.unit.quarantine.release(self.message.id, told.position, 0)
+            return told
+        if decoded.fate == "hold":
+            return self.hold(told, decoded.issues)
+        subject = self.subject(entry, resource, decoded)
+        if isinstance(subject, Issue):
+            if self.unmatched == "refuse":
+                return replace(told, issues=(subject, *decoded.issues))
+            return self.hold(told, (subject, *decoded.issues))
+        if decoded.form == "subject":
+            decoded = self.enrolled(decoded, subject)
+        return self.taken(
+            told, accept(self.context, decoded, subject, origin, position=told.position), decoded
+        )
+
+    def taken(self, told: ReceiptEntry, result: Accepted, decoded: Decoded) -> ReceiptEntry:
+        record_id = result.record.id if result.record else None
+        told = replace(told, fate=result.fate, record_id=record_id)
+        if result.fate == "quarantined":
+            return self.hold(told, (*result.issues, *decoded.issues))
+        self.unit.quarantine.release(self.message.id, told.position, 0)
+        waiting = (*(i for i in decoded.issues if i.severity == "error"), *result.conflicts)
+        if waiting:  # the record lives, a part of the entry waits
+            self.hold(replace(told, part=1), waiting)
+        else:
+            self.unit.quarantine.release(self.message.id, told.position, 1)
+        return replace(told, issues=(*decoded.issues, *result.issues, *result.conflicts))
+
+    def subject(
+        self, entry: Entry, resource: Mapping[str, Any], decoded: Decoded
+    ) -> Subject | Issue:
+        if decoded.form != "subject":
+            return self.whose.of_reference(decoded.patient, f"{entry.root}.subject")
+        found = self.whose.of_patient(resource, entry.root)
+        study_id = decoded.fields.get("study_id")
+        if isinstance(found, Issue) and self.unmatched == "enrol" and isinstance(study_id, str):
+            ids = decoded.fields.get("hospital_ids", ())
+            pairs = [(i.system, i.value) for i in ids] if isinstance(ids, tuple) else []
+            found = enrol.enrol(self.context, study_id, pairs)
+        if isinstance(found, Subject):
+            id = resource.get("id", "")
+            self.whose.remember(found, entry.full_url, f"Patient/{id}" if id else "")
+        return found
+
+    def enrolled(self, decoded: Decoded, subject: Subject) -> Decoded:
+        """A Patient's fields for the record: the vault keeps its identifiers, enrolment its id."""
+        kept = {n: v for n, v in decoded.fields.items() if n not in ("study_id", "hospital_ids")}
+        return replace(decoded, fields=kept)
+
+    @property
+    def unmatched(self) -> str:
+        site = self.unit.sites.by_id(self.unit.site_id or "")
+        return site.unmatched if site else "hold"
+
+    def identity(self, entry: Entry, resource: Mapping[str, Any]) -> str:
+        """What the source resource is called wherever it comes from: its identifier before its
+        id.
+        """
+        named = _identifier(resource)
+        return named or f"{self.base or self.message.source}|{_type(entry)}/{_source_id(entry)}"
+
+
+def _type(entry: Entry) -> str:
+    return str((entry.resource or {}).get("resourceType", ""))
+
+
+def _identifier(resource: Mapping[str, Any] | None) -> str | None:
+    """The first identifier that names its system, as `system|value`."""
+    for one in (resource or {}).get("identifier", ()):
+        if isinstance(one, Mapping) and "system" in one and "value" in one:
+            return f"{one['system']}|{one['value']}"
+    return None
+
+
+def _source_id(entry: Entry) -> str:
+    """The id at the source; where it has none yet, its identifier, its fullUrl, its content."""
+    resource = entry.resource or {}
+    return str(
+        resource.get("id") or _identifier(resource) or entry.full_url or _content_hash(resource)
+    )
+
+
+def _content_hash(resource: Mapping[str, Any]) -> str:
+    """Of the content without the server's stamps: equal content of two versions is equal."""
+    meta = {k: v for k, v in resource.get("meta", {}).items() if k not in _STAMPS}
+    return hashlib.sha256(fhir_json.canonical({**resource, "meta": meta})).hexdigest()
+
+
+def _instant(text: Any) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+def _texts(outcome: Mapping[str, Any]) -> Iterator[str]:
+    for issue in outcome.get("issue", ()):
+        yield issue.get("details", {}).get("text") or issue.get("diagnostics") or issue["code"]
+
+
+def _no_resource(entry: Entry) -> Issue:
+    return Issue("required", "the entry holds no resource", "send one", entry.root)

@@ -1,0 +1,60 @@
+"""Opens a message: JSON, then R4, then its entries; says what is wrong before anything is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fhirbridge.fhir import bundle
+from fhirbridge.fhir.bundle import Entry
+from fhirbridge.fhir.validate import validate
+from fhirbridge.formats import fhir_json
+from fhirbridge.outcome import BridgeError, Issue
+
+_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
+
+
+MOST_ENTRIES = 5_000
+
+
+def judge(body: bytes, *, kind: str) -> list[tuple[Entry, list[Issue]]]:
+    """Each entry with its own issues.
+
+    Raises `BridgeError` where the message is no JSON, not of its kind, or a Bundle that is none; of
+    a push also where one entry is no valid R4.
+    """
+    made = fhir_json.parse(body)
+    _refuse_other_kind(made, kind)
+    issues = [issue for issue in validate(made) if issue.severity in ("fatal", "error")]
+    alone = made.get("resourceType") != "Bundle"
+    own: dict[int, list[Issue]] = {}
+    whole: list[Issue] = []
+    for issue in issues:
+        found = _ENTRY.match(issue.expression)
+        if found and not alone:
+            own.setdefault(int(found[1]), []).append(issue)
+        else:
+            whole.append(issue)
+    refused = issues if alone or kind.startswith("push/") else whole
+    if refused:
+        raise BridgeError(*refused)
+    return [(entry, own.get(entry.position, [])) for entry in bundle.entries(made)]
+
+
+def _refuse_other_kind(made: Mapping[str, Any], kind: str) -> None:
+    expected = kind.removeprefix("push/") if kind != "page" else "Bundle"
+    given = made.get("resourceType")
+    if given != expected:
+        cause = f"the body is a {given}, and a {expected} was expected"
+        remedy = f"send a {expected} here, or the body to its own URL"
+        raise BridgeError(Issue("structure", cause, remedy, "resourceType"))
+    if expected != "Bundle":
+        return
+    if kind != "page" and made.get("type") != "transaction":
+        cause = f"a Bundle of the type '{made.get('type')}' is not taken here"
+        raise BridgeError(Issue("not-supported", cause, "send a transaction", "Bundle.type"))
+    entries = made.get("entry")
+    if isinstance(entries, list) and len(entries) > MOST_ENTRIES:
+        cause = f"the Bundle has {len(entries)} entries, {MOST_ENTRIES} are taken at once"
+        raise BridgeError(Issue("too-long", cause, "divide it", "Bundle.entry"))

@@ -1,0 +1,78 @@
+"""The one place where an error becomes an answer: an OperationOutcome with the category's
+status.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+from fhirbridge.formats import fhir_json
+from fhirbridge.outcome import BridgeError, Issue, operation_outcome
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+_LOG = logging.getLogger("fhirbridge.web")
+_CATEGORIES = {
+    400: "structure",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "method",
+    413: "too-long",
+    415: "media-type",
+}
+
+
+def answer(body: Any, status: int = 200, /, **headers: str) -> Response:
+    """FHIR JSON; header names are written with underscores."""
+    made = Response(fhir_json.dump(body), status, content_type=FHIR_JSON)
+    for name, value in headers.items():
+        made.headers[name.replace("_", "-")] = value
+    return made
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(BridgeError, _bridge_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _bridge_error(fault: BridgeError) -> Response:
+    status = fault.policy.status
+    _LOG.log(fault.policy.level, "refused %s", fault.issues[0].category)
+    made = answer(operation_outcome(fault.issues), status)
+    if status == 401:
+        made.headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        made.headers["Retry-After"] = "5"
+    receipt = g.get("receipt_id")
+    if receipt:
+        made.headers["X-Receipt"] = receipt
+    return made
+
+
+def _http_error(fault: HTTPException) -> Response:
+    status = fault.code or 500
+    category = _CATEGORIES.get(status, "exception" if status >= 500 else "not-supported")
+    cause = fault.description or fault.name
+    made = answer(operation_outcome([Issue(category, cause, "see /fhir/metadata")]), status)
+    for name, value in fault.get_headers():
+        if name.lower() == "allow":
+            made.headers[name] = value
+    return made
+
+
+def _unexpected(fault: Exception) -> Response:
+    """A defect of ours: named by its type in the log, for its text may hold a patient's data."""
+    frames = []
+    trace = fault.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    _LOG.error("unexpected %s at %s", type(fault).__name__, " < ".join(reversed(frames[-6:])))
+    issue = Issue("exception", "fhirbridge failed here", "send it again; tell us if it stays so")
+    return answer(operation_outcome([issue]), 500)

@@ -1,0 +1,195 @@
+"""The FHIR door (R4 JSON): transactions and resources in, the registry's view of its records out.
+
+https://hl7.org/fhir/R4/http.html. What was pushed is kept as a message; what is served is computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from email.utils import format_datetime
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, request
+
+from fhirbridge.fhir import bundle, capability
+from fhirbridge.fhir.search_parameters import PARAMETERS
+from fhirbridge.outcome import BridgeError, Issue, operation_outcome
+from fhirbridge.registry.messages import Receipt, ReceiptEntry
+from fhirbridge.registry.resources import ResourceRow
+from fhirbridge.registry.unit import Unit
+from fhirbridge.sync.ingest import Incoming, ingest
+from fhirbridge.web import searching
+from fhirbridge.web.errors import answer
+from fhirbridge.web.service import Service
+
+RELEASED = "2026-11-22"
+VERSION = "0.1.0"
+door = Blueprint("fhir", __name__, url_prefix="/fhir")
+
+_JSON_TYPES = ("application/fhir+json", "application/json", "application/json+fhir", "")
+_STATUSES = {"applied": "200 OK", "unchanged": "200 OK", "superseded": "200 OK"}
+
+
+def service() -> Service:
+    made: Service = current_app.extensions["fhirbridge"]
+    return made
+
+
+@door.get("/metadata")
+def metadata() -> Response:
+    base = service().fhir_base
+    return answer(capability.statement(PARAMETERS, base=base, version=VERSION, date=RELEASED))
+
+
+@door.post("/")
+@door.post("", strict_slashes=False)
+def transaction() -> Response:
+    """A transaction Bundle, worked off before the answer."""
+    receipt, fresh = _take()
+    with service().registry.read(g.caller.site_id) as unit:
+        entries = [_response_entry(unit, entry) for entry in receipt.entries]
+    made = {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
+    return answer(made, **_told(receipt, fresh))
+
+
+@door.post("/<type>")
+def create(type: str) -> Response:
+    """One resource; or a Bundle, which some clients post to /Bundle."""
+    if type == "Bundle":
+        return transaction()
+    _served(type)
+    receipt, fresh = _take(expected=type)
+    entry = receipt.entries[0]
+    with service().registry.read(g.caller.site_id) as unit:
+        row = _row_of(unit, entry)
+    headers = _told(receipt, fresh)
+    if row is None:
+        outcome = operation_outcome(entry.issues)
+        return answer(outcome, 202 if entry.fate == "quarantined" else 422, **headers)
+    status = 201 if entry.fate == "applied" and row.version == 1 and fresh else 200
+    return answer(_served_body(row), status, **headers, **_versioned(row))
+
+
+@door.get("/<type>/<id>")
+def read(type: str, id: str) -> Response:
+    _served(type)
+    with service().registry.read(g.caller.site_id) as unit:
+        row = unit.resources.get(type, id)
+    if row is None:
+        cause = f"there is no {type} with this id"
+        raise BridgeError(Issue("not-found", cause, "search by identifier"))
+    if row.deleted:
+        issue = Issue("not-found", "its record was withdrawn", "nothing to do")
+        return answer(operation_outcome([issue]), 410)
+    return answer(_served_body(row), **_versioned(row))
+
+
+@door.get("/<type>")
+def search(type: str) -> Response:
+    return _search(type, list(request.args.items(multi=True)))
+
+
+@door.post("/<type>/_search")
+def search_by_post(type: str) -> Response:
+    given = [*request.args.items(multi=True), *request.form.items(multi=True)]
+    return _search(type, given)
+
+
+def _search(type: str, given: list[tuple[str, str]]) -> Response:
+    _served(type)
+    wanted = searching.read(type, given)
+    filters: dict[str, Any] = {"tokens": wanted.tokens, "dates": wanted.dates}
+    with service().registry.read(g.caller.site_id) as unit:
+        rows: list[ResourceRow]
+        if wanted.ids:
+            rows = _by_ids(unit, wanted)
+        else:
+            rows = unit.resources.search(
+                type, **filters, count=wanted.count + 1, after=wanted.after
+            )
+        total = unit.resources.total(type, **filters) if wanted.total else None
+    page = rows[: wanted.count]
+    base = service().fhir_base
+    links = {"self": wanted.url(base, after=wanted.after)}
+    if len(rows) > len(page):
+        links["next"] = wanted.url(base, after=page[-1].fhir_id)
+    found = [(f"{base}/{row.type}/{row.fhir_id}", _served_body(row)) for row in page]
+    return answer(bundle.searchset(found, links=links, total=total))
+
+
+def _by_ids(unit: Unit, wanted: searching.Search) -> list[ResourceRow]:
+    rows = [unit.resources.get(wanted.type, id) for id in sorted(wanted.ids)]
+    return [row for row in rows if row is not None and not row.deleted]
+
+
+def _served(type: str) -> None:
+    if type not in PARAMETERS:
+        cause = f"the registry holds no '{type}'"
+        raise BridgeError(Issue("not-found", cause, f"it holds {', '.join(PARAMETERS)}"))
+
+
+def _take(expected: str = "Bundle") -> tuple[Receipt, bool]:
+    """Ingest the request's body in one transaction; the receipt, and whether the message is new."""
+    if request.mimetype not in _JSON_TYPES:
+        cause = f"'{request.mimetype}' is not read here"
+        raise BridgeError(Issue("media-type", cause, "send application/fhir+json"))
+    body = request.get_data()
+    key = request.headers.get("Idempotency-Key", "") or hashlib.sha256(body).hexdigest()
+    incoming = Incoming(g.caller.source, f"push/{expected}", key, body)
+    here = service()
+    with here.registry.unit(g.caller.site_id) as unit:
+        done = ingest(unit, here.library.of_site(g.caller.site_name), incoming)
+        here.crash.reach("ingest.before-commit")
+        unit.commit()
+        here.crash.reach("ingest.after-commit")
+    g.receipt_id = done.receipt.id
+    if done.receipt.issues:
+        raise BridgeError(*done.receipt.issues)
+    return done.receipt, done.fresh
+
+
+def _told(receipt: Receipt, fresh: bool) -> dict[str, str]:
+    told = {"X_Receipt": receipt.id, "Link": f'</receipts/{receipt.id}>; rel="receipt"'}
+    return told if fresh else {**told, "Idempotent_Replayed": "true"}
+
+
+def _row_of(unit: Unit, entry: ReceiptEntry) -> ResourceRow | None:
+    """The resource that the entry became: of the record's, the one of the entry's block."""
+    rows = unit.resources.of_record(entry.record_id) if entry.record_id else []
+    same = [row for row in rows if row.block == entry.rule]
+    return next(iter(same or [r for r in rows if r.type == entry.resource_type]), None)
+
+
+def _response_entry(unit: Unit, entry: ReceiptEntry) -> dict[str, Any]:
+    row = _row_of(unit, entry)
+    told: dict[str, Any] = {"status": _STATUSES.get(entry.fate, "202 Accepted")}
+    if entry.fate == "refused":
+        told["status"] = "422 Unprocessable Entity"
+    if row is not None:
+        told["status"] = "201 Created" if _new(entry, row) else told["status"]
+        told["location"] = f"{row.type}/{row.fhir_id}/_history/{row.version}"
+        told["etag"] = f'W/"{row.version}"'
+        told["lastModified"] = row.last_updated.isoformat().replace("+00:00", "Z")
+    if entry.issues:
+        told["outcome"] = operation_outcome(entry.issues)
+    return {"response": told}
+
+
+def _new(entry: ReceiptEntry, row: ResourceRow) -> bool:
+    return entry.fate == "applied" and row.version == 1
+
+
+def _served_body(row: ResourceRow) -> Mapping[str, Any]:
+    stamp = row.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    meta = {**row.body.get("meta", {}), "versionId": str(row.version), "lastUpdated": stamp}
+    body = {name: value for name, value in row.body.items() if name not in ("resourceType", "meta")}
+    return {"resourceType": row.type, "id": row.fhir_id, "meta": meta, **body}
+
+
+def _versioned(row: ResourceRow) -> dict[str, str]:
+    return {
+        "ETag": f'W/"{row.version}"',
+        "Location": f"{service().fhir_base}/{row.type}/{row.fhir_id}/_history/{row.version}",
+        "Last_Modified": format_datetime(row.last_updated, usegmt=True),
+    }

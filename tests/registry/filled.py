@@ -1,0 +1,86 @@
+"""One site with one row of everything, for the tests that need a full house; all of it made up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from fhirbridge.registry import Unit
+from fhirbridge.registry.messages import Held, Message, Receipt, ReceiptEntry
+from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.records import Record
+from fhirbridge.registry.resources import ResourceRow
+from fhirbridge.registry.runs import Run
+from fhirbridge.registry.sites import Connection
+from fhirbridge.registry.subjects import Subject
+
+MRN = ("urn:oid:2.999.1", "100")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    subject: Subject
+    connection: Connection
+    message: Message
+    record: Record
+    origin: Origin
+    proposal: Proposal
+    resource: ResourceRow
+    receipt: Receipt
+    held: Held
+    run: Run
+
+
+def save(
+    unit: Unit, record_id: str, subject_id: str, fields: dict[str, Any], **more: Any
+) -> Record:
+    told: dict[str, Any] = {"form": "lesion", "key": "1", "actor": "client:a", "reason": "pushed"}
+    told |= more
+    return unit.records.save(
+        record_id, subject_id=subject_id, fields=fields, mapping_version="m1", **told
+    )
+
+
+def put(unit: Unit, record_id: str, fhir_id: str, **more: Any) -> ResourceRow:
+    body = {"resourceType": "Condition", "id": fhir_id, "onsetAge": {"value": Decimal("61.0")}}
+    told: dict[str, Any] = {"block": "lesion", "body": body, "dates": []}
+    told |= {"tokens": [("code", "urn:s", "c1")], **more}
+    return unit.resources.put(record_id, type="Condition", fhir_id=fhir_id, **told)
+
+
+def furnish(unit: Unit) -> House:
+    """Everything, uncommitted; the record ids are given, as they are derived elsewhere."""
+    subject = unit.subjects.enrol("S-1", [MRN])
+    connection = unit.connections.add("hapi", "http://hospital.example/fhir")
+    unit.clients.add("mirth", prefix=f"fb_{unit.site_id}", secret_hash="0" * 64)
+    message, _ = unit.messages.keep("client:mirth", "bundle", "k-1", b'{"resourceType":"Bundle"}')
+    record = save(unit, "record-1", subject.id, {"size": Decimal("1.10")})
+    origin = unit.origins.put(
+        "client:mirth",
+        "Condition",
+        "src-1",
+        version_id="1",
+        last_updated=None,
+        sha256="a" * 64,
+        subject_id=subject.id,
+        record_id=record.id,
+    )
+    proposal = unit.proposals.add(
+        record.id, "size", value=Decimal("1.10"), status="waiting", mapping_version="m1"
+    )
+    unit.proposals.add(record.id, "side", value="left", status="accepted", mapping_version="m1")
+    resource = put(unit, record.id, "fhir-1", dates=[("onset", "2024-01-01", "2024-01-31")])
+    entry = ReceiptEntry(position=0, part=0, fate="applied", record_id=record.id)
+    receipt = unit.receipts.save(
+        Receipt("receipt-1", message.id, "done", {"applied": 1}, (), unit.now(), (entry,))
+    )
+    held = unit.quarantine.hold(
+        message.id, position=1, resource_type="Condition", source_id="src-2", issues=()
+    )
+    run = unit.runs.start(connection.id, "pull")
+    unit.cursors.put(run.id, "Condition", state="open", next_url="http://h/2", page=1)
+    unit.deliveries.put(connection.id, resource.id, state="sent", sent_sha256=resource.sha256)
+    return House(
+        subject, connection, message, record, origin, proposal, resource, receipt, held, run
+    )

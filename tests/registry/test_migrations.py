@@ -1,0 +1,94 @@
+"""The schema that migrations make is the schema that the code speaks, with data in it, too."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_mock_engine, text
+from sqlalchemy.dialects import sqlite
+
+from fhirbridge.outcome import BridgeError
+from fhirbridge.registry import Registry, tables
+
+
+def test_migrations_make_the_tables_of_the_code(registry: Registry) -> None:
+    with registry.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, tables.site.metadata) == []
+
+
+def test_a_table_more_or_less_would_be_noticed(registry: Registry) -> None:
+    with registry.engine.begin() as connection:
+        connection.execute(text("DROP INDEX ix_origin_site_id_record_id"))
+        found = compare_metadata(MigrationContext.configure(connection), tables.site.metadata)
+        assert [step[0] for step in found] == ["add_index"]
+
+
+def _constraints(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """Every foreign key as (table, parent, columns); deferred or not stands in the SQL alone."""
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    found = set()
+    for (name,) in names:
+        for row in connection.execute(f"PRAGMA foreign_key_list('{name}')"):
+            found.add((name, row[2], row[3]))
+    return found
+
+
+def test_foreign_keys_and_their_deferral_are_equal_too(registry: Registry, url: str) -> None:
+    made: list[str] = []
+    dialect = sqlite.dialect()
+    engine = create_mock_engine(
+        "sqlite://", lambda sql, *_, **__: made.append(str(sql.compile(dialect=dialect)))
+    )
+    tables.site.metadata.create_all(engine, checkfirst=False)
+    fresh, migrated = sqlite3.connect(":memory:"), sqlite3.connect(url.removeprefix("sqlite:///"))
+    fresh.executescript(";".join(made))
+    assert _constraints(migrated) - {("alembic_version", "", "")} == _constraints(fresh)
+    deferred = "SELECT name FROM sqlite_master WHERE sql LIKE '%INITIALLY DEFERRED%' ORDER BY name"
+    assert migrated.execute(deferred).fetchall() == fresh.execute(deferred).fetchall() != []
+    fresh.close()
+    migrated.close()
+
+
+def test_upgrading_a_database_with_data_keeps_it(registry: Registry, url: str, key: bytes) -> None:
+    with registry.unit() as unit:
+        site = unit.sites.add("Alpha")
+        unit.commit()
+    with registry.unit(site.id) as unit:
+        unit.subjects.enrol("S-1", [("urn:mrn", "1")])
+        unit.commit()
+    with registry.engine.begin() as connection:  # as before the newest migration but for its tables
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    registry.close()
+    again = Registry.open(url, key=key)
+    with again.read(site.id) as unit:
+        assert unit.subjects.by_identity("urn:mrn", "1") is not None
+    again.close()
+
+
+def test_a_failing_upgrade_leaves_the_database_as_it_was(
+    url: str, key: bytes, tmp_path: Path
+) -> None:
+    path = url.removeprefix("sqlite:///")
+    (tmp_path / "store").mkdir()
+    with sqlite3.connect(path) as foreign:
+        foreign.execute("CREATE TABLE delivery (id TEXT)")  # in the way of the last table
+    foreign.close()
+    with pytest.raises(Exception, match="delivery"):
+        Registry.open(url, key=key)
+    with sqlite3.connect(path) as foreign:
+        names = foreign.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    foreign.close()
+    assert names == [("delivery",)]
+
+
+def test_a_database_of_a_newer_version_is_refused(registry: Registry, url: str, key: bytes) -> None:
+    with registry.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    registry.close()
+    with pytest.raises(BridgeError, match="newer version"):
+        Registry.open(url, key=key)

@@ -1,0 +1,186 @@
+"""A row of another site answers exactly like a row that does not exist."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from fhirbridge.outcome import BridgeError
+from fhirbridge.registry import Registry, Unit, tables
+from tests.registry.filled import MRN, House, furnish, put, save
+
+Ask = Callable[[Unit, House], object]
+
+
+def _told(ask: Ask) -> Ask:
+    """The category of the error in place of it."""
+
+    def asked(unit: Unit, house: House) -> object:
+        try:
+            return ask(unit, house)
+        except BridgeError as error:
+            return error.issues[0].category
+
+    return asked
+
+
+ASKS: dict[str, tuple[Ask, object]] = {
+    "sites.by_id": (lambda u, h: u.sites.by_id("id-0001"), None),
+    "sites.by_name": (lambda u, h: u.sites.by_name("Alpha"), "not-found"),
+    "sites.all": (lambda u, h: [site.name for site in u.sites.all()], ["Beta"]),
+    "clients.find": (lambda u, h: u.clients.find("fb_id-0001"), None),
+    "clients.revoke": (lambda u, h: u.clients.revoke("mirth"), "not-found"),
+    "clients.all": (lambda u, h: u.clients.all(), []),
+    "connections.by_name": (lambda u, h: u.connections.by_name("hapi"), "not-found"),
+    "connections.by_id": (lambda u, h: u.connections.by_id(h.connection.id), None),
+    "connections.all": (lambda u, h: u.connections.all(), []),
+    "subjects.by_id": (lambda u, h: u.subjects.by_id(h.subject.id), None),
+    "subjects.by_identity": (lambda u, h: u.subjects.by_identity(*MRN), None),
+    "subjects.by_study_id": (lambda u, h: u.subjects.by_study_id("S-1"), None),
+    "subjects.all": (lambda u, h: u.subjects.all(), []),
+    "subjects.identities": (lambda u, h: u.subjects.identities(h.subject.id), []),
+    "messages.get": (lambda u, h: u.messages.get(h.message.id), None),
+    "messages.set_state": (lambda u, h: u.messages.set_state(h.message.id, "x"), "not-found"),
+    "receipts.get": (lambda u, h: u.receipts.get(h.receipt.id), None),
+    "receipts.of_message": (lambda u, h: u.receipts.of_message(h.message.id), None),
+    "receipts.save": (lambda u, h: u.receipts.save(replace(h.receipt, id="r2")), "not-found"),
+    "quarantine.hold": (
+        lambda u, h: u.quarantine.hold(
+            h.message.id, position=9, resource_type=None, source_id=None, issues=()
+        ),
+        "not-found",
+    ),
+    "quarantine.waiting": (lambda u, h: u.quarantine.waiting(), []),
+    "quarantine.release": (lambda u, h: u.quarantine.release(h.message.id, 1, 0), False),
+    "quarantine.supersede": (
+        lambda u, h: u.quarantine.supersede(h.message.source, "Condition", "src-2", by="another"),
+        0,
+    ),
+    "quarantine.of_message": (lambda u, h: u.quarantine.of_message(h.message.id), []),
+    "quarantine.count_waiting": (lambda u, h: u.quarantine.count_waiting(), 0),
+    "records.find": (lambda u, h: u.records.find(h.subject.id, "lesion", "1"), None),
+    "records.get": (lambda u, h: u.records.get(h.record.id), None),
+    "records.all": (lambda u, h: u.records.all(subject_id=h.subject.id), []),
+    "records.save": (lambda u, h: save(u, "record-2", h.subject.id, {}), "not-found"),
+    "records.revisions": (lambda u, h: u.records.revisions(h.record.id), []),
+    "origins.find": (lambda u, h: u.origins.find("client:mirth", "Condition", "src-1"), None),
+    "origins.put": (
+        lambda u, h: u.origins.put(
+            "s", "T", "1", version_id=None, last_updated=None, sha256="", subject_id=h.subject.id
+        ),
+        "not-found",
+    ),
+    "origins.of_record": (lambda u, h: u.origins.of_record(h.record.id), []),
+    "proposals.add": (
+        lambda u, h: u.proposals.add(
+            "r", "f", value=1, status="waiting", mapping_version="", origin_id=h.origin.id
+        ),
+        "not-found",
+    ),
+    "proposals.accepted": (lambda u, h: u.proposals.accepted(h.record.id), {}),
+    "proposals.waiting": (lambda u, h: u.proposals.waiting(), []),
+    "proposals.get": (lambda u, h: u.proposals.get(h.proposal.id), None),
+    "proposals.set_status": (
+        lambda u, h: u.proposals.set_status(h.proposal.id, "refused"),
+        "not-found",
+    ),
+    "resources.put": (lambda u, h: put(u, h.record.id, "fhir-2"), "not-found"),
+    "resources.get": (lambda u, h: u.resources.get("Condition", "fhir-1"), None),
+    "resources.of_record": (lambda u, h: u.resources.of_record(h.record.id), []),
+    "resources.mark_deleted": (lambda u, h: u.resources.mark_deleted("Condition", "fhir-1"), None),
+    "resources.search": (
+        lambda u, h: u.resources.search("Condition", tokens=[("code", [(None, "c1")])], count=9),
+        [],
+    ),
+    "resources.total": (lambda u, h: u.resources.total("Condition"), 0),
+    "runs.start": (lambda u, h: u.runs.start(h.connection.id, "deliver"), "not-found"),
+    "runs.open": (lambda u, h: u.runs.open(h.connection.id, "pull"), None),
+    "runs.latest": (lambda u, h: u.runs.latest(h.connection.id, "pull", state="running"), None),
+    "runs.get": (lambda u, h: u.runs.get(h.run.id), None),
+    "runs.add_counts": (lambda u, h: u.runs.add_counts(h.run.id, {"a": 1}), "not-found"),
+    "runs.finish": (lambda u, h: u.runs.finish(h.run.id, "failed", {}), "not-found"),
+    "cursors.put": (
+        lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
+        "not-found",
+    ),
+    "cursors.of_run": (lambda u, h: u.cursors.of_run(h.run.id), {}),
+    "deliveries.outstanding": (lambda u, h: u.deliveries.outstanding(h.connection.id), "not-found"),
+    "deliveries.put": (lambda u, h: u.deliveries.put(h.connection.id, h.resource.id), "not-found"),
+    "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
+}
+# These make a row of the unit's own site out of what they are given, and read none by an id.
+MAKERS = {"sites.add", "clients.add", "connections.add", "subjects.enrol", "messages.keep"}
+
+
+@pytest.fixture
+def house(registry: Registry, alpha: str) -> House:
+    with registry.unit(alpha) as unit:
+        made = furnish(unit)
+        unit.commit()
+    return made
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_another_site_gets_what_a_stranger_gets(
+    registry: Registry, alpha: str, beta: str, house: House, name: str
+) -> None:
+    ask, expected = ASKS[name]
+    with registry.unit(beta) as unit:
+        assert _told(ask)(unit, house) == expected
+    with registry.unit(alpha) as unit:  # the row is there: its own site hears something else
+        assert _told(ask)(unit, house) != expected
+    with registry.read(alpha) as unit:
+        assert unit.records.get(house.record.id) == house.record
+
+
+def test_every_method_of_every_repository_has_a_case(registry: Registry, alpha: str) -> None:
+    with registry.read(alpha) as unit:
+        repositories = {
+            name: value for name, value in vars(unit).items() if hasattr(value, "scope")
+        }
+    methods = {
+        f"{name}.{method}"
+        for name, value in repositories.items()
+        for method, _ in inspect.getmembers(type(value), inspect.isfunction)
+        if not method.startswith("_")
+    }
+    assert methods == set(ASKS) | MAKERS
+
+
+@pytest.mark.parametrize("name", [name for name in ASKS if not name.startswith("sites.")])
+def test_a_unit_without_a_site_may_use_sites_and_find_clients_only(
+    registry: Registry, house: House, name: str
+) -> None:
+    with registry.unit() as unit:
+        if name == "clients.find":
+            found = unit.clients.find("fb_id-0001")
+            assert found is not None
+            assert found.site_id == "id-0001"
+        else:
+            assert _told(ASKS[name][0])(unit, house) == "configuration"
+
+
+def test_a_unit_of_a_site_cannot_add_sites(registry: Registry, alpha: str) -> None:
+    with registry.unit(alpha) as unit, pytest.raises(BridgeError, match="cannot add another"):
+        unit.sites.add("Gamma")
+
+
+def test_ids_and_keys_are_free_for_every_site(registry: Registry, beta: str, house: House) -> None:
+    with registry.unit(beta) as unit:
+        again = furnish(unit)
+        unit.commit()
+    assert again.record.id == house.record.id
+    assert again.subject.id != house.subject.id
+    assert again.resource.fhir_id == house.resource.fhir_id
+
+
+def test_every_table_but_site_carries_the_site(registry: Registry) -> None:
+    without = [
+        table.name
+        for table in tables.site.metadata.sorted_tables
+        if table.name != "site" and "site_id" not in table.primary_key.columns
+    ]
+    assert without == []
