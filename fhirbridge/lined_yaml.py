@@ -39,8 +39,13 @@ def load(text: str, *, name: str) -> Document:
     if len(text) > MAX_CHARACTERS:
         raise _fault(name, 1, f"longer than {MAX_CHARACTERS} characters", "divide the file")
     try:
+        depth = 0
         for event in yaml.parse(text, yaml.SafeLoader):
             _refuse_cleverness(event, name)
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # before the recursion of compose
+                raise _fault(name, _line(event), "nested too deep", "write it flatter")
         node = yaml.compose(text, yaml.SafeLoader)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
@@ -57,8 +62,12 @@ def _fault(name: str, line: int, cause: str, remedy: str) -> BridgeError:
     return BridgeError(Issue("configuration", cause, remedy, place=f"{name}:{line}"))
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
 def _refuse_cleverness(event: yaml.Event, name: str) -> None:
-    line = event.start_mark.line + 1 if event.start_mark else 1
+    line = _line(event)
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise _fault(name, line, "anchors and aliases are not read here", "write the value out")
     tag = getattr(event, "tag", None)
@@ -69,13 +78,14 @@ def _refuse_cleverness(event: yaml.Event, name: str) -> None:
 def _plain(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     line = node.start_mark.line + 1
     lines[path] = line
-    if len(path) > MAX_DEPTH:
-        raise _fault(name, line, "nested too deep", "write it flatter")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, name)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, i), lines, name) for i, item in enumerate(node.value)]
-    return _SCALARS.construct_object(node)
+    try:
+        return _Scalars("").construct_object(node)
+    except (yaml.YAMLError, ValueError) as fault:  # a lone = or <<, a number of endless digits
+        raise _fault(name, line, "this is no plain value", "put it in quotes") from fault
 
 
 def _mapping(
@@ -104,4 +114,3 @@ def _as_text(_: _Scalars, node: yaml.Node) -> str:
 
 
 _Scalars.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
-_SCALARS = _Scalars("")

@@ -90,7 +90,7 @@ class Issue:
 
     def as_fhir(self) -> dict[str, Any]:
         """The issue as `OperationOutcome.issue`."""
-        told = f"{self.cause} Remedy: {self.remedy}" if self.remedy else self.cause
+        told = f"{self.cause}; remedy: {self.remedy}" if self.remedy else self.cause
         issue: dict[str, Any] = {
             "severity": self.severity,
             "code": self.policy.code,

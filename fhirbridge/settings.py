@@ -33,7 +33,7 @@ class Settings:
         _ROOT / "mappings", "folder of the study definition and the mapping files"
     )
     base_url: str = _setting(
-        "http://127.0.0.1:8080", "URL at which others reach this service, without a path"
+        "", "URL at which others reach this service, without a path; empty: as each request says"
     )
     max_body: int = _setting(10_000_000, "bytes of the largest request body that is read")
     page_size: int = _setting(100, "resources a page that a pull asks for")

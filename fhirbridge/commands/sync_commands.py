@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -56,15 +57,17 @@ def serve(workshop: Workshop, host: str, port: int, workers: int) -> None:
 @click.command()
 @click.argument("site")
 @_CONNECTION
+@click.option("--each", is_flag=True, help="say of each resource what it became, or why nothing")
 @pass_workshop
-def pull(workshop: Workshop, site: str, connection: str | None) -> None:
+def pull(workshop: Workshop, site: str, connection: str | None, each: bool) -> None:
     """Pull the enrolled subjects' resources from the site's hospital. May be killed and run
     again.
     """
     hospital = workshop.hospital(site, connection)
     settings = workshop.settings
     with hospital.server:
-        run = Pull(hospital, settings.page_size, Crash(settings.crash), click.echo).run()
+        told = Pull(hospital, settings.page_size, Crash(settings.crash), tell=click.echo)
+        run = (replace(told, tell_each=click.echo) if each else told).run()
     click.echo(certificate(run))
     raise SystemExit(0 if run.state == "complete" else 1)
 

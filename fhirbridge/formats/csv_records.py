@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from fhirbridge.formats import fhir_json
@@ -20,6 +21,8 @@ from fhirbridge.study.definition import ABSENT_REASONS, Field, Form, Study, near
 from fhirbridge.study.records import Absent, Identifier, Record
 
 SUBJECT = "study_id"
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
 
 
 def read_csv(
@@ -113,12 +116,9 @@ def parse_value(field: Field, text: str) -> Any:
     if text in ABSENT_REASONS and text not in field.choices:
         return Absent(text)
     if field.type == "integer":
-        return int(text) if text.lstrip("-").isdigit() and text.isascii() else None
+        return int(text) if _INTEGER.fullmatch(text) else None
     if field.type == "decimal":
-        try:
-            return Decimal(text) if text.isascii() else None
-        except InvalidOperation:
-            return None
+        return Decimal(text) if _DECIMAL.fullmatch(text) else None
     if field.type == "boolean":
         return {"true": True, "false": False, "yes": True, "no": False}.get(text.lower())
     if field.type == "ids":
@@ -130,7 +130,7 @@ def parse_value(field: Field, text: str) -> Any:
 
 def read_json(study: Study, raw: bytes, *, name: str) -> tuple[list[Record], list[Issue]]:
     """A JSON list of `{"subject", "form", "fields"}`; faults name the item by its number."""
-    listed = fhir_json.parse(b'{"records":' + raw + b"}")["records"]
+    listed = fhir_json.read(raw)
     items = listed if isinstance(listed, list) else [listed]
     made: list[Record] = []
     faults: list[Issue] = []
@@ -140,12 +140,18 @@ def read_json(study: Study, raw: bytes, *, name: str) -> tuple[list[Record], lis
         if not isinstance(item, dict) or any(part not in item for part in parts):
             faults.append(Issue("structure", "no record", f"give {', '.join(parts)}", place=place))
             continue
+        kinds = (("subject", str), ("form", str), ("fields", dict))
+        if wrong_kinds := [part for part, kind in kinds if not isinstance(item[part], kind)]:
+            cause = f"'{wrong_kinds[0]}' is of the wrong kind"
+            remedy = "subject and form are texts, fields an object"
+            faults.append(Issue("structure", cause, remedy, place=place))
+            continue
         if item["form"] not in study.forms:
             cause = f"the study has no form '{item['form']}'"
             faults.append(Issue("structure", cause, near(item["form"], study.forms), place=place))
             continue
         values = {n: records.value_from_json(v) for n, v in item["fields"].items()}
-        record = Record(str(item["subject"]), item["form"], values, place)
+        record = Record(item["subject"], item["form"], values, place)
         wrong = [replace(issue, place=place) for issue in records.check(study, record)]
         faults += wrong
         made += [] if wrong else [record]
@@ -156,7 +162,7 @@ def write_csv(form: Form, made: Iterable[Record]) -> str:
     """The records of one form; our own export reads back as the same records."""
     out = io.StringIO()
     columns = [SUBJECT, *(name for name in form.fields if name != SUBJECT)]
-    rows = csv.writer(out, lineterminator="\n")
+    rows = csv.writer(out, lineterminator="\r\n")  # RFC 4180; a lone CR in a text is quoted too
     rows.writerow(columns)
     for record in made:
         cells = {name: _cell(value) for name, value in record.fields.items()}

@@ -37,7 +37,15 @@ def _constant(word: str) -> Any:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """One JSON object; numbers with a fraction or an exponent as `Decimal`.
+    """One JSON object, read as `read` does."""
+    made = read(raw)
+    if not isinstance(made, dict):
+        raise _refuse("the body is no JSON object")
+    return made
+
+
+def read(raw: bytes) -> Any:
+    """One JSON value; numbers with a fraction or an exponent as `Decimal`.
 
     Raises `BridgeError` (structure), its place being line and column where the parser knows it.
     """
@@ -56,14 +64,12 @@ def parse(raw: bytes) -> dict[str, Any]:
         raise _refuse("objects and arrays are nested too deep") from fault
     except ValueError as fault:  # an integer of more digits than Python converts
         raise _refuse("a number has too many digits") from fault
-    if not isinstance(made, dict):
-        raise _refuse("the body is no JSON object")
     if "\\u" in text:
         _refuse_lone_surrogates(made)
     return made
 
 
-def _refuse_lone_surrogates(made: dict[str, Any]) -> None:
+def _refuse_lone_surrogates(made: Any) -> None:
     try:
         _ENCODER.encode(made)
     except UnicodeEncodeError as fault:

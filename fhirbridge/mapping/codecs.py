@@ -79,9 +79,12 @@ class Number:
     def read(self, raw: Any) -> Value | Fault | None:
         if isinstance(raw, bool) or not isinstance(raw, int | Decimal):
             return Fault("value", "no number", "send a JSON number")
+        number = Decimal(raw)
+        if not number.is_finite() or number.adjusted() > 18:  # 1E+999999999 would fill the memory
+            return Fault("value", "the number is out of all bounds", "correct it at its source")
         if not self.whole:
-            return Decimal(raw)
-        if raw != int(raw):
+            return number
+        if number % 1:
             return Fault("business-rule", f"{raw} is no whole number", "say what it stands for")
         return int(raw)
 
@@ -120,7 +123,8 @@ class Quantity:
         if "comparator" in raw:
             return Fault("business-rule", "a bound is no value", "a person must read it")
         # A score has no physical unit: 1, {score} and no unit at all say the same (UCUM section 2).
-        same = {self.unit} | ({"1", ""} if self.unit.startswith("{") else set())
+        plain = self.unit == "1" or self.unit.startswith("{")
+        same = {self.unit} | ({"1", "", "{score}"} if plain else set())
         given = raw.get("code", raw.get("unit", ""))
         if given not in same:
             cause = f"the unit '{given}' is not '{self.unit}'"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fhirbridge.fhir import terminology
-from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.outcome import Issue
 from fhirbridge.study.definition import near
 
 SNOMED = "http://snomed.info/sct"
@@ -89,15 +89,19 @@ class Crosswalk:
         return self.systems.aliases.get(system, system) in self.covered
 
 
-def load_systems(text: str, *, name: str) -> Systems:
+def read_systems(text: str, *, name: str) -> tuple[Systems, list[Issue]]:
     """`alias,system,form` lines; the form `dotless` is for ICD, whose dots are layout."""
     rows, faults = _rows(text, name, ("alias", "system", "form"))
-    if faults:
-        raise BridgeError(*faults)
-    return Systems(
-        MappingProxyType({row["alias"]: row["system"] for _, row in rows if row["alias"]}),
-        frozenset(row["system"] for _, row in rows if row["form"] == "dotless"),
-    )
+    aliases: dict[str, str] = {}
+    for place, row in rows:
+        if row["form"] not in ("", "dotless"):
+            cause = f"the form '{row['form']}' is not known"
+            faults.append(Issue("configuration", cause, "write dotless or nothing", place=place))
+        if row["alias"] and aliases.setdefault(row["alias"], row["system"]) != row["system"]:
+            cause = f"{row['alias']} is the alias of another system already"
+            faults.append(Issue("configuration", cause, "keep one of them", place=place))
+    dotless = frozenset(row["system"] for _, row in rows if row["form"] == "dotless")
+    return Systems(MappingProxyType(aliases), dotless), faults
 
 
 def read_lines(text: str, *, name: str, systems: Systems) -> tuple[list[Line], list[Issue]]:

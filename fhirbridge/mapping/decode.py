@@ -131,7 +131,8 @@ def _doubtful(mapping: FormMapping, resource: Mapping[str, Any], root: str) -> b
     """True where another field of the mapping is about the study: a person should look."""
     assert mapping.recogniser is not None
     rows = [row for row in mapping.blocks[0].rows if row.field.name in mapping.recogniser.doubt]
-    return any(_read_row(row, resource, root)[0] is not None for row in rows)
+    block = mapping.blocks[0]
+    return any(_read_row(row, block, resource, root)[0] is not None for row in rows)
 
 
 def _gate(gate: Gate, resource: Mapping[str, Any], root: str) -> tuple[Fate, str, str]:
@@ -166,16 +167,21 @@ def _codes(value: Any) -> Iterator[str]:
 Read = tuple[Value, Trace]
 
 
-def _read_row(row: Row, resource: Mapping[str, Any], root: str) -> tuple[Read | None, list[Issue]]:
-    """The value by the first reading that finds one, and what the readings before it complain of:
+def _read_row(
+    row: Row, block: Block, resource: Mapping[str, Any], root: str
+) -> tuple[Read | None, list[Issue]]:
+    """The value by the first reading that finds one, and what it and those before it complain of:
     errors where nothing was found, warnings where something was."""
     complaints: list[Issue] = []
+    others = {other.first.path.steps for other in block.rows if other is not row}
     for number, reading in enumerate(row.readings):
         value, issues = _read(reading, row, resource, root)
-        if value is not None:
-            return value, [replace(issue, severity="warning") for issue in complaints]
         # What a further form reads is often not there: its crosswalk is silent about other codes.
         complaints += [i for i in issues if number == 0 or i.category != "unknown-code"]
+        if value is not None and isinstance(value[0], Absent) and reading.path.steps in others:
+            continue  # the other field is absent: nothing is said of this one
+        if value is not None:
+            return value, [replace(issue, severity="warning") for issue in complaints]
     return None, complaints
 
 
@@ -192,12 +198,12 @@ def _read(
             issues.append(Issue(value.category, value.cause, value.remedy, found.expression))
         elif value is not None:
             values.setdefault(value, found.expression)
-    if isinstance(reading.codec, Ids) and values:
+    if isinstance(reading.codec, Ids) and any(isinstance(part, tuple) for part in values):
         together = tuple(item for part in values if isinstance(part, tuple) for item in part)
         values = {together: f"{root}.{reading.path.text}"}
     if len(values) == 1:
         value, expression = values.popitem()
-        return (value, Trace(expression, reading.rule, reading.review)), []
+        return (value, Trace(expression, reading.rule, reading.review)), issues
     if values:
         told = " and ".join(str(value) for value in values)
         cause = f"{row.field.name} is said to be {told}"
@@ -244,23 +250,28 @@ class _Reader:
             self.read(row)
         if fate == "record":
             self.required()
-        keyless = [name for name in self.mapping.form.key if name not in self.fields]
-        if keyless:
-            cause = f"{', '.join(keyless)} cannot be read, and without it there is no record"
+        if self.keyless:
+            cause = f"{', '.join(self.keyless)} cannot be read, and without it there is no record"
             self.issues.append(Issue("required", cause, "send it with the resource", self.root))
             return self.ended("hold")
         if any(name not in self.fields for name in self.block.fields):
             return self.ended("hold" if fate == "record" else fate)
         return self.ended(fate)
 
+    @property
+    def keyless(self) -> list[str]:
+        """The key fields without a value; a reason for its absence identifies nothing."""
+        no_value = Absent("unknown")
+        key = self.mapping.form.key
+        return [name for name in key if isinstance(self.fields.get(name, no_value), Absent)]
+
     def ended(self, fate: Fate) -> Decoded:
         form = self.mapping.form
-        complete = all(name in self.fields for name in form.key)
         return Decoded(
             fate=fate,
             issues=tuple(self.issues),
             form=form.name,
-            key=form.key_of(self.fields) if complete else "",
+            key="" if self.keyless else form.key_of(self.fields),
             block=self.block.name,
             fields=self.fields,
             traces=self.traces,
@@ -269,7 +280,7 @@ class _Reader:
 
     def read(self, row: Row) -> None:
         name = row.field.name
-        read, issues = _read_row(row, self.resource, self.root)
+        read, issues = _read_row(row, self.block, self.resource, self.root)
         if read is None and row.from_source and not issues:
             trace = Trace(self.root, "derived from the source resource", review=False)
             read = self.mappings.source_key(self.source), trace
@@ -297,7 +308,10 @@ class _Reader:
                 self.fields[name], self.traces[name] = Absent(reason), trace
                 continue
             cause = f"{name} has neither a value nor a reason for its absence"
+            if isinstance(reason, Fault):
+                cause = f"{name} is absent for a reason that is not known here: {reason.cause}"
             remedy = "send a value or a dataAbsentReason"
-            self.issues.append(Issue("required", cause, remedy, self.root, severity="warning"))
+            at = found.expression if found else self.root
+            self.issues.append(Issue("required", cause, remedy, at, severity="warning"))
             self.fields[name] = Absent("unknown")
             self.traces[name] = Trace(self.root, "no value, no reason", review=False)

@@ -63,7 +63,7 @@ def _encode_block(
     for fixed in block.fixed:
         fixed.path.write(resource, deepcopy(fixed.value))
     if mapping.patient is not None:
-        mapping.patient.write(resource, dict(patient))
+        mapping.patient.write(resource, deepcopy(dict(patient)))
     for row in block.rows:
         if row.field.name in record.fields:
             _write(resource, block, row, record.fields[row.field.name])
@@ -76,11 +76,11 @@ def _write(resource: dict[str, Any], block: Block, row: Row, value: Value) -> No
         if block.absent is not None and row.field.name in block.fields:
             block.absent.path.write(resource, block.absent.codec.write(value.reason))
             return
-        reason = {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": value.reason}]}
-        if first.path.primitive:
-            first.path.write(resource, None, shadow=reason)
+        reason = {"url": DATA_ABSENT_REASON, "valueCode": value.reason}
+        if isinstance(first.codec, Ids):
+            first.path.extend(resource, [{"extension": [reason]}])
         else:
-            first.path.write(resource, reason)
+            first.path.write_absence(resource, reason)
     elif isinstance(first.codec, Ids) and isinstance(value, tuple):
         first.path.extend(resource, first.codec.write(value))
     else:

@@ -27,21 +27,31 @@ def load(files: Mapping[str, str], *, site: str = "") -> MappingSet:
     `<form>.yaml` a form, `crosswalks/*.csv`, and the site's own `sites/<site>/*.csv`.
     Raises `BridgeError` (configuration) with all faults.
     """
-    study = definition.load(files["study.yaml"])
     faults: list[Issue] = []
-    names = _names(files, study)
     walks = _crosswalks(files, site, faults)
+    try:
+        study = definition.load(files["study.yaml"])
+    except BridgeError as fault:  # what the other files say cannot be judged without it
+        raise BridgeError(*fault.issues, *faults) from fault
+    names = _names(files, study, faults)
     forms: dict[str, FormMapping] = {}
     for name, text in sorted(files.items()):
         if "/" in name or not name.endswith(".yaml") or name in _NOT_FORMS:
             continue
-        document = lined_yaml.load(text, name=name)
+        try:
+            document = lined_yaml.load(text, name=name)
+        except BridgeError as fault:
+            faults += fault.issues
+            continue
         made = FileReader(document, study, names, walks, faults).mapping()
-        if made is not None:
+        if made is not None and made.form.name in forms:
+            cause, remedy = f"another file maps the form {made.form.name}", "keep one of them"
+            faults.append(Issue("configuration", cause, remedy, place=document.place(("form",))))
+        elif made is not None:
             forms[made.form.name] = made
-    faults += _unmapped(study, forms) if not faults else []
+    faults += _unmapped(study, forms, files["study.yaml"]) if not faults else []
     if faults:
-        raise BridgeError(*faults)
+        raise BridgeError(*dict.fromkeys(faults))  # two rows may tell the same of one crosswalk
     return MappingSet(study, site, MappingProxyType(forms), names, _version(files, site))
 
 
@@ -53,8 +63,17 @@ def _version(files: Mapping[str, str], site: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _names(files: Mapping[str, str], study: Study) -> Mapping[str, str]:
-    given = lined_yaml.load(files.get("names.yaml", "{}"), name="names.yaml").content or {}
+def _names(files: Mapping[str, str], study: Study, faults: list[Issue]) -> Mapping[str, str]:
+    try:
+        document = lined_yaml.load(files.get("names.yaml", "{}"), name="names.yaml")
+    except BridgeError as fault:
+        faults += fault.issues
+        return MappingProxyType({})
+    given = document.content if isinstance(document.content, dict) else {"": None}
+    for name, url in given.items():
+        if not isinstance(url, str):
+            place = document.place((name,))
+            faults.append(Issue("configuration", "a name needs a URL", "write one", place=place))
     return MappingProxyType(
         {name: str(url).replace("{canonical}", study.canonical) for name, url in given.items()}
     )
@@ -63,9 +82,10 @@ def _names(files: Mapping[str, str], study: Study) -> Mapping[str, str]:
 def _crosswalks(
     files: Mapping[str, str], site: str, faults: list[Issue]
 ) -> Mapping[str, crosswalk.Crosswalk]:
-    systems = crosswalk.load_systems(
+    systems, wrong = crosswalk.read_systems(
         files.get("crosswalks/systems.csv", "alias,system,form\n"), name="crosswalks/systems.csv"
     )
+    faults += wrong
     lines: dict[str, list[crosswalk.Line]] = {}
     site_lines: dict[str, list[crosswalk.Line]] = {}
     for path, text in sorted(files.items()):
@@ -93,17 +113,18 @@ def _crosswalks(
     return made
 
 
-def _unmapped(study: Study, forms: Mapping[str, FormMapping]) -> Iterator[Issue]:
+def _unmapped(study: Study, forms: Mapping[str, FormMapping], text: str) -> Iterator[Issue]:
+    document = lined_yaml.load(text, name="study.yaml")
     for form in study.forms.values():
         mapped = {
             row.field.name
             for b in (forms[form.name].blocks if form.name in forms else ())
             for row in b.rows
         }
-        for name in form.fields.keys() - mapped:
+        for name in sorted(form.fields.keys() - mapped):
             yield Issue(
                 "configuration",
                 f"no row maps the field {form.name}.{name}",
                 f"add a row to {form.name}.yaml",
-                place="study.yaml",
+                place=document.place(("forms", form.name, "fields", name)),
             )

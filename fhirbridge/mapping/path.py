@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fhirbridge.fhir import definitions
@@ -60,7 +60,7 @@ class Path:
         """Every occurrence; `root` is the FHIRPath of the resource."""
         yield from _read(resource, self.steps, root)
 
-    def write(self, resource: dict[str, Any], value: Any, shadow: Any = None) -> None:
+    def write(self, resource: dict[str, Any], value: Any) -> None:
         """Put the value there, and make what leads to it; an object joins an object that is
         there.
         """
@@ -68,12 +68,23 @@ class Path:
         here = resource
         for step in way:
             here = _enter(here, step)
-        if shadow is not None:
-            here[f"_{last.name}"] = [shadow] if last.is_list else shadow
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             _enter(here, last).update(value)
         else:
             here[last.name] = [value] if last.is_list else value
+
+    def write_absence(self, resource: dict[str, Any], reason: Mapping[str, Any]) -> None:
+        """Put an extension in place of the value: into the shadow of a primitive, or beside what
+        else the object holds."""
+        *way, last = self.steps
+        here = resource
+        for step in way:
+            here = _enter(here, step)
+        if self.primitive:
+            here = _enter(here, replace(last, name=f"_{last.name}"))
+        else:
+            here = _enter(here, last)
+        here.setdefault("extension", []).append(dict(reason))
 
     def extend(self, resource: dict[str, Any], items: Iterable[Any]) -> None:
         """Add items to the list at the end of the path."""
@@ -106,6 +117,10 @@ def parse(text: str, *, resource: str, names: Mapping[str, str]) -> Path:
             known = ", ".join(walked[:-1]) or resource
             raise PathError(f"{known} has no element '{walked[-1]}' in R4", "see hl7.org/fhir/R4")
         selector = _selector(found, names, is_list=element.is_list)
+        if selector and definitions.walk(resource, [*walked, selector[0]]) is None:
+            raise PathError(
+                f"{found['name']} has no element '{selector[0]}'", "see hl7.org/fhir/R4"
+            )
         steps.append(Step(found["name"], element.is_list, selector))
         element_type = element.type
     if not steps:

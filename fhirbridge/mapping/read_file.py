@@ -7,23 +7,11 @@ from typing import Any
 
 from fhirbridge import lined_yaml
 from fhirbridge.fhir import definitions
-from fhirbridge.mapping import codecs, crosswalk
+from fhirbridge.mapping import codecs, crosswalk, fit, shape
 from fhirbridge.mapping.path import Path, PathError, parse
 from fhirbridge.mapping.spec import Block, Fixed, FormMapping, Gate, Reading, Recogniser, Row
 from fhirbridge.outcome import Issue
 from fhirbridge.study.definition import ABSENT_REASONS, Field, Form, Study, near
-
-_WORDS: Mapping[str, frozenset[str]] = {
-    "file": frozenset(
-        {"form", "resource", "each", "profile", "patient", "recognise", "gate", "values", "absent"}
-        | {"shared", "rows", "write only", "deliver"}
-    ),
-    "recognise": frozenset({"at", "by", "writes", "doubt"}),
-    "gate": frozenset({"at", "pass", "withdraw", "refuse", "hold", "writes"}),
-    "row": frozenset({"field", "at", "by", "accepts", "code", "profile", "from source", "note"}),
-    "reading": frozenset({"at", "by", "accept", "note"}),
-    "write only": frozenset({"at", "value", "note"}),
-}
 
 
 class FileReader:
@@ -42,10 +30,8 @@ class FileReader:
         self.names = names
         self.walks = walks
         self.faults = faults
-        self.content: dict[str, Any] = (
-            document.content if isinstance(document.content, dict) else {}
-        )
-        self.resource = str(self.content.get("resource"))
+        self.content: dict[str, Any] = {}
+        self.resource = ""
 
     def fault(self, at: lined_yaml.Path, cause: str, remedy: str) -> None:
         place = self.document.place(at)
@@ -53,7 +39,11 @@ class FileReader:
 
     def mapping(self) -> FormMapping | None:
         """The whole file; None where its form or its resource is not known."""
-        self.words(self.content, (), "file")
+        self.content = self.words(self.document.content, (), "file")
+        for part in sorted({"recognise", "gate", "absent"} & self.content.keys()):
+            kind = "reading" if part == "absent" else part
+            self.content[part] = self.words(self.content[part], (part,), kind)
+        self.resource = str(self.content.get("resource"))
         form_name = str(self.content.get("form"))
         form = self.study.forms.get(form_name)
         if form is None:
@@ -66,25 +56,30 @@ class FileReader:
         if form is None or self.resource not in types:
             return None
         patient = self.content.get("patient")
-        recogniser = self.recogniser()
+        recogniser, gate = self.recogniser(form), self.gate()
         return FormMapping(
             form=form,
             resource=self.resource,
             patient=self.path(patient, ("patient",)) if patient else None,
             recogniser=recogniser,
-            gate=self.gate(),
-            blocks=tuple(self.blocks(form, recogniser)),
+            gate=gate,
+            blocks=tuple(self.blocks(form, recogniser, gate)),
         )
 
     def words(self, given: Any, at: lined_yaml.Path, kind: str) -> dict[str, Any]:
-        """The mapping at this place, its words checked; empty where there is none."""
+        """The words at this place that are known and hold what they should."""
         if not isinstance(given, dict):
-            self.fault(at, "words with values are needed here", f"use {', '.join(_WORDS[kind])}")
+            told = "words with values are needed here"
+            self.fault(at, told, f"use {', '.join(shape.SHAPES[kind])}")
             return {}
-        for word in given:
-            if word not in _WORDS[kind]:
-                self.fault((*at, word), f"'{word}' is not known here", near(word, _WORDS[kind]))
-        return given
+        fitting = {}
+        for word, value in given.items():
+            misfit = shape.misfit(kind, word, value)
+            if misfit is None:
+                fitting[word] = value
+            else:
+                self.fault((*at, word), *misfit)
+        return fitting
 
     def path(self, text: Any, at: lined_yaml.Path) -> Path | None:
         try:
@@ -123,6 +118,9 @@ class FileReader:
             remedy = near(by, {*codecs.PLAIN, "ids", "code/<crosswalk>", "grade/<crosswalk>"})
             self.fault(at, f"there is no codec '{by}'", remedy)
             return None
+        if to.type not in fit.GIVES[kind]:
+            self.fault(at, f"'{by}' gives no {to.type}", near(to.type, fit.GIVES[kind]))
+            return None
         if path.type not in made.types:
             cause = f"'{by}' does not read {path.type or 'a backbone element'} ({path.text})"
             self.fault(at, cause, f"it reads {', '.join(sorted(made.types))}")
@@ -134,12 +132,12 @@ class FileReader:
         bare = path.type == "code" and walk.back
         return codecs.Code(walk, next(iter(walk.back.values())).system if bare else "")
 
-    def recogniser(self) -> Recogniser | None:
+    def recogniser(self, form: Form) -> Recogniser | None:
         """What tells the mapping's resources, the codes of its rows included."""
         if "recognise" not in self.content:
             return None
         at = ("recognise",)
-        given = self.words(self.content["recognise"], at, "recognise")
+        given = self.content["recognise"]
         reading = self.reading(given, Field("", "choice"), at)
         if reading is None or not isinstance(reading.codec, codecs.Code):
             return None
@@ -151,7 +149,11 @@ class FileReader:
             lines = [line for line in lines if line not in site]
             walk, wrong = crosswalk.build(walk.name, lines, site, walk.systems)
             self.faults += wrong
-        return Recogniser(reading.path, codecs.Code(walk), tuple(given.get("doubt") or ()))
+        for name in given.get("doubt", ()):
+            if name not in form.fields:
+                cause = f"the form {form.name} has no field '{name}'"
+                self.fault((*at, "doubt"), cause, near(name, form.fields))
+        return Recogniser(reading.path, codecs.Code(walk), tuple(given.get("doubt", ())))
 
     def row_codes(self) -> Iterator[crosswalk.Line]:
         """`code: $system|code` of a row: one more line of the recogniser's crosswalk."""
@@ -160,12 +162,12 @@ class FileReader:
                 continue
             at = ("rows", number, "code")
             system, _, code = str(row["code"]).partition("|")
-            url = self.names.get(system[1:], "") if system.startswith("$") else system
+            url = self.url(system, at)
             target, place = str(row.get("field")), self.document.place(at)
             line = crosswalk.Line(
                 url, code, str(row.get("note", "")), target, "equivalent", "", place
             )
-            wrong = list(crosswalk.line_rules(line))
+            wrong = list(crosswalk.line_rules(line)) if not url.startswith("$") else []
             for told in wrong:
                 self.fault(at, *told)
             if not wrong:
@@ -175,37 +177,44 @@ class FileReader:
         if "gate" not in self.content:
             return None
         at = ("gate",)
-        given = self.words(self.content["gate"], at, "gate")
+        given = self.content["gate"]
         path = self.path(given.get("at"), at)
         if path is None:
             return None
         fates = ("pass", "withdraw", "refuse", "hold")
         passes, withdraws, refuses, holds = (frozenset(given.get(fate) or ()) for fate in fates)
-        return Gate(path, passes, withdraws, refuses, holds, given.get("writes"))
+        gate = Gate(path, passes, withdraws, refuses, holds, given.get("writes"))
+        for told in fit.statuses(gate, self.resource):
+            self.fault(at, *told)
+        return gate
 
-    def blocks(self, form: Form, recogniser: Recogniser | None) -> Iterator[Block]:
+    def blocks(
+        self, form: Form, recogniser: Recogniser | None, gate: Gate | None
+    ) -> Iterator[Block]:
         """One for the record, or with `each: field` one for each row."""
         shared = self.rows(form, "shared") if "shared" in self.content else []
         rows = self.rows(form, "rows")
-        fixed = list(self.fixed())
+        fixed = list(self.fixed(gate))
         each, deliver = self.content.get("each", "record"), bool(self.content.get("deliver"))
-        profile = self.content.get("profile") or ""
+        profile = self.content.get("profile", "")
+        name = self.url(profile, ("profile",))
         if each == "record":
             written = (self.content.get("recognise") or {}).get("writes")
             everything = tuple(row for row, _ in (*shared, *rows))
-            self.one_place_each(everything, fixed)
+            for misfit in fit.one_place_each(everything, fixed):
+                self.fault(("rows",), *misfit)
             told = [*fixed, *self.recognised(recogniser, written)]
-            name = self.url(profile)
             yield Block(form.name, "", name, everything, (), tuple(told), deliver=deliver)
             return
         if each != "field":
             self.fault(("each",), f"each: '{each}' is not known", "use record or field")
+        self.one_row_each(shared, rows, fixed, recogniser)
         for row, given in rows:
             word = row.field.name
             yield Block(
                 name=f"{form.name}.{word}",
                 word=word,
-                profile=self.url(given.get("profile") or profile),
+                profile=self.url(given["profile"], ("rows",)) if "profile" in given else name,
                 rows=(*(row for row, _ in shared), row),
                 fields=(word,),
                 fixed=(*fixed, *self.recognised(recogniser, word)),
@@ -213,7 +222,34 @@ class FileReader:
                 deliver=deliver,
             )
 
-    def url(self, name: str) -> str:
+    def one_row_each(
+        self,
+        shared: Sequence[tuple[Row, dict[str, Any]]],
+        rows: Sequence[tuple[Row, dict[str, Any]]],
+        fixed: Sequence[Fixed],
+        recogniser: Recogniser | None,
+    ) -> None:
+        """With `each: field`: one row a field, which shares its resource with the shared rows
+        alone, and every code that is recognised has a row."""
+        own = [row.field.name for row, _ in rows]
+        for row, _ in rows:
+            misfits = list(fit.one_place_each([*(row for row, _ in shared), row], fixed))
+            if own.count(row.field.name) > 1:
+                misfits.append((f"two rows map {row.field.name}", "keep one row"))
+            for misfit in misfits:
+                self.fault(("rows",), *misfit)
+        if recogniser is not None:
+            for line in fit.unknown_targets(recogniser.codec, own):
+                self.told(line, (f"no row has the field '{line.target}'", near(line.target, own)))
+
+    def told(self, line: crosswalk.Line, misfit: fit.Misfit) -> None:
+        """A fault of a crosswalk's line, at its own place."""
+        self.faults.append(Issue("configuration", *misfit, place=line.place))
+
+    def url(self, name: str, at: lined_yaml.Path) -> str:
+        """The URL of a `$name`, or what is written out."""
+        if name.startswith("$") and name[1:] not in self.names:
+            self.fault(at, f"'{name}' is not among the names", near(name[1:], self.names))
         return self.names.get(name[1:], name) if name.startswith("$") else name
 
     def recognised(self, recogniser: Recogniser | None, word: str | None) -> Iterator[Fixed]:
@@ -231,17 +267,23 @@ class FileReader:
         if "absent" not in self.content:
             return None
         reasons = Field(field.name, "choice", choices=ABSENT_REASONS)
-        return self.reading(self.content["absent"], reasons, ("absent",))
+        made = self.reading(self.content["absent"], reasons, ("absent",))
+        for line, misfit in fit.targets(reasons, made.codec) if made else ():
+            self.told(line, misfit)
+        return made
 
     def rows(self, form: Form, section: str) -> list[tuple[Row, dict[str, Any]]]:
         given = self.content.get(section)
         if not isinstance(given, list) or not given:
             self.fault((section,), f"'{section}' holds no rows", "add a row for each field")
             return []
-        made = [self.row(form, row, (section, number)) for number, row in enumerate(given)]
+        made = [self.row(form, row, section, number) for number, row in enumerate(given)]
         return [pair for pair in made if pair is not None]
 
-    def row(self, form: Form, given: Any, at: lined_yaml.Path) -> tuple[Row, dict[str, Any]] | None:
+    def row(
+        self, form: Form, given: Any, section: str, number: int
+    ) -> tuple[Row, dict[str, Any]] | None:
+        at: lined_yaml.Path = (section, number)
         given = self.words(given, at, "row")
         field = form.fields.get(str(given.get("field")))
         if field is None:
@@ -261,7 +303,15 @@ class FileReader:
         complete = tuple(reading for reading in readings if reading is not None)
         if readings[0] is None:
             return None
-        self.way_back(field, readings[0], at)
+        misfits = [*fit.element(field, readings[0].path), *fit.ways_back(field, readings[0].codec)]
+        if not (section == "rows" and "absent" in self.content) and field.name not in form.key:
+            known_by = self.content.get("recognise", {}).get("at", "")
+            misfits += fit.absence(field, readings[0].path, self.resource, known_by)
+        for misfit in misfits:
+            self.fault(at, *misfit)
+        for reading in complete:
+            for line, misfit in fit.targets(field, reading.codec):
+                self.told(line, misfit)
         return Row(field, complete, bool(given.get("from source"))), given
 
     def spelled_out(
@@ -271,43 +321,21 @@ class FileReader:
         if "at" in given:
             first = {word: given[word] for word in ("at", "by") if word in given}
             return [first, *(given.get("accepts") or ())]
-        usual = (self.content.get("values") or {}).get(field.type)
-        if usual is None:
+        values = self.content.get("values", {})
+        if field.type not in values:
             remedy = f"give the row 'at' and 'by', or the file 'values: {{{field.type}: ...}}'"
             self.fault(at, f"nothing says where {field.name} stands", remedy)
             return None
+        usual = self.words(values[field.type], ("values", field.type), "values")
         first = {word: usual[word] for word in ("at", "by") if word in usual}
         return [first, *(given.get("accepts") or ()), *(usual.get("accepts") or ())]
 
-    def way_back(self, field: Field, first: Reading, at: lined_yaml.Path) -> None:
-        """Every choice must have a code to be written as."""
-        if isinstance(first.codec, codecs.Code) and field.choices:
-            walk = first.codec.crosswalk
-            missing = [word for word in field.choices if word not in walk.back]
-            if missing:
-                cause = f"{walk.name}.csv writes no code for {', '.join(missing)}"
-                self.fault(at, cause, "add an 'equivalent' line for each")
-
-    def fixed(self) -> Iterator[Fixed]:
+    def fixed(self, gate: Gate | None) -> Iterator[Fixed]:
         for number, given in enumerate(self.content.get("write only") or ()):
             at = ("write only", number)
             given = self.words(given, at, "write only")
             path = self.path(given.get("at"), at)
             if path is not None:
                 yield Fixed(path, given.get("value"))
-        gate = self.gate()
         if gate is not None and gate.writes is not None:
             yield Fixed(gate.path, gate.writes)
-
-    def one_place_each(self, rows: Sequence[Row], fixed: Sequence[Fixed]) -> None:
-        """No two rows write one place."""
-        seen: dict[str, str] = {}
-        for row in rows:
-            told = seen.setdefault(row.first.path.text, row.field.name)
-            if told != row.field.name:
-                cause = f"{told} and {row.field.name} both write {row.first.path.text}"
-                self.fault(("rows",), cause, "give one of them another place")
-        for item in fixed:
-            if item.path.text in seen:
-                cause = f"'write only' and {seen[item.path.text]} both write {item.path.text}"
-                self.fault(("write only",), cause, "take one of them away")

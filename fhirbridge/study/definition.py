@@ -42,7 +42,7 @@ class Field:
     choices: tuple[str, ...] = ()
     better: str = ""  # "higher" or "lower": the direction of the score
     required: bool = False  # a value or a reason for its absence must be there
-    absent: bool = True  # may be absent for a reason; False where its choices say it all
+    absent: bool = True  # may be absent for a reason; False where its choices must say it all
     accept: str = "auto"  # "review": a proposal waits for a person
     source: str = ""
     licence: str = ""
@@ -111,6 +111,9 @@ class _Reader:
             self.fault((), "no study definition", "give 'id', 'title', 'canonical' and 'forms'")
             content = {}
         self.words(content, (), {"id", "title", "canonical", "forms"})
+        for word in ("id", "title", "canonical"):
+            if not isinstance(content.get(word), str) or not content[word]:
+                self.fault((word,), f"the study has no {word}", "give it as text")
         forms = content.get("forms")
         if not isinstance(forms, dict) or not forms:
             self.fault(("forms",), "the study has no forms", "add one below 'forms:'")
@@ -133,13 +136,16 @@ class _Reader:
             return Form(name, name, (), MappingProxyType({}))
         self.words(given, path, {"title", "key", "fields"})
         made = {n: self.field(n, (*path, "fields", n), f) for n, f in given["fields"].items()}
-        key = tuple(given.get("key", ()))
+        key = given.get("key", [])
+        if not isinstance(key, list) or not all(isinstance(part, str) for part in key):
+            self.fault((*path, "key"), "the key is no list of fields", "write [field]")
+            key = []
         for part in key:
             if part not in made:
                 self.fault((*path, "key"), f"the key names no field '{part}'", near(part, made))
             elif not made[part].required:
                 self.fault((*path, "key"), f"the key field '{part}' is not required", "require it")
-        return Form(name, str(given.get("title", name)), key, MappingProxyType(made))
+        return Form(name, str(given.get("title", name)), tuple(key), MappingProxyType(made))
 
     def field(self, name: str, path: lined_yaml.Path, given: Any) -> Field:
         if not isinstance(given, dict):
@@ -154,7 +160,8 @@ class _Reader:
             plain["range"] = (Decimal(str(bounds[0])), Decimal(str(bounds[1])))
         else:
             plain.pop("range", None)
-        plain["choices"] = tuple(given.get("choices") or ())
+        choices = given.get("choices")
+        plain["choices"] = tuple(choices) if isinstance(choices, list) else ()
         plain["type"] = str(given.get("type", "text"))
         return Field(**{**plain, "name": name})
 
@@ -170,9 +177,9 @@ def _is_range(bounds: Any) -> bool:
 
 def _field_rules(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     kind, choices = given.get("type"), given.get("choices")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         yield f"'{kind}' is no type of a field", near(str(kind), TYPES)
-    if (kind == "choice") != isinstance(choices, list):
+    if (kind == "choice") != (isinstance(choices, list) and bool(choices)):
         yield "choices belong to the type 'choice', and only to it", "give a list of words"
     if isinstance(choices, list):
         odd = [word for word in choices if not isinstance(word, str)]

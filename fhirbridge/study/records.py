@@ -51,6 +51,7 @@ class Record:
         return form.key_of(self.fields)
 
 
+_BLANK = re.compile(r"\s")
 _DATETIME = re.compile(
     r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"
     r"(?P<time>T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00))?)?)?",
@@ -105,7 +106,10 @@ def _date(field: Field, value: Any) -> str:
 
 def _ids(field: Field, value: Any) -> str:
     fits = isinstance(value, tuple) and all(isinstance(item, Identifier) for item in value)
-    return "" if fits else "is no list of identifiers"
+    if not fits or not value or len(set(value)) < len(value):
+        return "is no list of different identifiers"
+    whole = all(i.system and not _BLANK.search(i.system) and i.value.strip() for i in value)
+    return "" if whole else "has an identifier without system or value"
 
 
 _CHECKS: Mapping[str, Callable[[Field, Any], str]] = {

@@ -215,7 +215,7 @@ class Deliver:
         told = "; ".join(issue.sentence() for issue in issues)
         self.tell(f"{name}: {state}{' - ' + told if told else ''}")
         if state != "verified":
-            self.reasons.append(f"{name}: {state}: {issues[0].cause}")
+            self.reasons.append(f"{name}: {state}: {issues[0].sentence()}")
 
 
 def _names(mapping: Any) -> set[str]:

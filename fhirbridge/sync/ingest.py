@@ -25,7 +25,6 @@ from fhirbridge.registry.messages import Message, Receipt, ReceiptEntry
 from fhirbridge.registry.proposals import Origin
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync import enrol
 from fhirbridge.sync.accept import Accepted, Context, accept
 from fhirbridge.sync.judge import judge
 from fhirbridge.sync.whose import Whose
@@ -118,6 +117,8 @@ class _Work:
 
     def entries(self, found: list[tuple[Entry, list[Issue]]]) -> list[ReceiptEntry]:
         """In the order of what depends on what, told in the order in which they came."""
+        resources = (entry.resource for entry, _ in found if _type(entry) == "Patient")
+        self.whose.count(resource for resource in resources if resource)
         ordered = sorted(found, key=lambda pair: _ORDER.get(_type(pair[0]), 9))
         told = [self.entry(entry, issues) for entry, issues in ordered]
         return sorted(told, key=lambda one: one.position)
@@ -240,15 +241,15 @@ class _Work:
         if isinstance(found, Issue) and self.unmatched == "enrol" and isinstance(study_id, str):
             ids = decoded.fields.get("hospital_ids", ())
             pairs = [(i.system, i.value) for i in ids] if isinstance(ids, tuple) else []
-            found = enrol.enrol(self.context, study_id, pairs)
+            found = self.unit.subjects.enrol(study_id, pairs)
         if isinstance(found, Subject):
             id = resource.get("id", "")
             self.whose.remember(found, entry.full_url, f"Patient/{id}" if id else "")
         return found
 
     def enrolled(self, decoded: Decoded, subject: Subject) -> Decoded:
-        """A Patient's fields for the record: the vault keeps its identifiers, enrolment its id."""
-        kept = {n: v for n, v in decoded.fields.items() if n not in ("study_id", "hospital_ids")}
+        """A Patient's fields for the record: its identifiers stay in the vault."""
+        kept = {n: v for n, v in decoded.fields.items() if n != "hospital_ids"}
         return replace(decoded, fields=kept)
 
     @property

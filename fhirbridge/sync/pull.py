@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from fhirbridge.crash import Crash
 from fhirbridge.outcome import BridgeError
+from fhirbridge.registry.messages import Receipt, ReceiptEntry
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
@@ -25,12 +26,17 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Pull:
-    """One run over one connection; `tell` hears a line for each subject."""
+    """One run over one connection.
+
+    `tell` hears a line for each subject, `tell_each` one for each resource: what it became, or why
+    nothing.
+    """
 
     hospital: Hospital
     page_size: int
     crash: Crash = field(default_factory=Crash)
     tell: Tell = lambda line: None
+    tell_each: Tell = lambda line: None
     reasons: list[str] = field(default_factory=list)
 
     def run(self) -> Run:
@@ -59,7 +65,7 @@ class Pull:
         with self.hospital.registry.read(self.hospital.site.id) as unit:
             patients = self.hospital.patient_ids(unit, subject)
         if not patients:
-            self.reasons.append(f"{subject.study_id}: the server knows none of its identifiers")
+            self.reasons.append(f"{subject.study_id}: no Patient there is surely this person")
         types = [m.resource for m in self.hospital.mappings.forms.values() if m.patient]
         for patient in patients:
             for resource_type in sorted(set(types)):
@@ -81,7 +87,7 @@ class Pull:
         except BridgeError as fault:
             if fault.issues[0].category == "transient":
                 raise
-            self.reasons.append(f"{name}: {fault.issues[0].cause}")
+            self.reasons.append(f"{name}: {fault.issues[0].sentence()}")
 
     def walk(self, resource_type: str, search: dict[str, str], start: str | None) -> Iterator[Page]:
         """The pages; where the server has forgotten its link, the search anew."""
@@ -94,11 +100,13 @@ class Pull:
         hospital = self.hospital
         for page in pages:
             with hospital.registry.unit(hospital.site.id) as unit:
-                self.page(unit, run, name, page)
+                receipt = self.page(unit, run, name, page)
                 unit.commit()
+            for entry in receipt.entries:
+                self.tell_each(_line(entry))
             self.crash.reach("pull.after-page")
 
-    def page(self, unit: Unit, run: Run, name: str, page: Page) -> None:
+    def page(self, unit: Unit, run: Run, name: str, page: Page) -> Receipt:
         """Ingest one page and move the cursor, in the caller's transaction."""
         hospital = self.hospital
         key = f"{run.id}:{unit.new_id()}"
@@ -112,6 +120,7 @@ class Pull:
             page=page.number,
         )
         unit.runs.add_counts(run.id, {"pages": 1, **receipt.counts})
+        return receipt
 
     def finish(self, run: Run) -> Run:
         hospital = self.hospital
@@ -126,6 +135,14 @@ class Pull:
             )
             unit.commit()
         return ended
+
+
+def _line(entry: ReceiptEntry) -> str:
+    """What a resource became, and why not."""
+    name = f"{entry.resource_type}/{entry.source_id}: {entry.fate}"
+    became = f" -> record {entry.record_id} by {entry.rule}" if entry.record_id else ""
+    reasons = "; ".join(issue.sentence() for issue in entry.issues)
+    return f"{name}{became}{' because ' + reasons if reasons else ''}"
 
 
 def ties(run: Run) -> bool:

@@ -6,7 +6,8 @@ Matches by identifier only, never by name or birth date; who is not found is nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -26,6 +27,12 @@ class Whose:
     source: str
     base: str = ""
     known: dict[str, Subject] = field(default_factory=dict)  # by fullUrl and by Patient/id
+    claimed: Counter[str] = field(default_factory=Counter)  # subjects, by Patients that claim them
+
+    def count(self, patients: Iterable[Mapping[str, Any]]) -> None:
+        """Look through a message's Patients first: two of them for one subject are a riddle."""
+        found = [self.of_patient(patient, "") for patient in patients]
+        self.claimed.update(one.id for one in found if isinstance(one, Subject))
 
     def by_identifier(self, system: str, value: str) -> Subject | None:
         if system == self.mappings.names.get("study-id"):
@@ -43,11 +50,19 @@ class Whose:
                 if subject is not None:
                     found[subject.id] = subject
         if len(found) == 1:
-            return found.popitem()[1]
+            return self._sole(found.popitem()[1], f"{at}.identifier")
         if found:
             cause = f"its identifiers belong to {len(found)} subjects"
             return Issue("conflict", cause, "have the identifiers corrected", f"{at}.identifier")
         return _unknown(f"{at}.identifier")
+
+    def _sole(self, subject: Subject, at: str) -> Subject | Issue:
+        """HL7's own examples have two persons with one number: neither is then taken."""
+        if self.claimed[subject.id] < 2:
+            return subject
+        cause = f"{self.claimed[subject.id]} Patients carry an identifier of one subject"
+        remedy = "have the hospital say which of them it is, and enrol that one's own identifier"
+        return Issue("conflict", cause, remedy, at)
 
     def remember(self, subject: Subject, *names: str) -> None:
         self.known.update((name, subject) for name in names if name)

@@ -36,9 +36,13 @@ def service() -> Service:
     return made
 
 
+def _base() -> str:
+    return service().fhir_base(request.host_url)
+
+
 @door.get("/metadata")
 def metadata() -> Response:
-    base = service().fhir_base
+    base = _base()
     return answer(capability.statement(PARAMETERS, base=base, version=VERSION, date=RELEASED))
 
 
@@ -110,7 +114,7 @@ def _search(type: str, given: list[tuple[str, str]]) -> Response:
             )
         total = unit.resources.total(type, **filters) if wanted.total else None
     page = rows[: wanted.count]
-    base = service().fhir_base
+    base = _base()
     links = {"self": wanted.url(base, after=wanted.after)}
     if len(rows) > len(page):
         links["next"] = wanted.url(base, after=page[-1].fhir_id)
@@ -190,6 +194,6 @@ def _served_body(row: ResourceRow) -> Mapping[str, Any]:
 def _versioned(row: ResourceRow) -> dict[str, str]:
     return {
         "ETag": f'W/"{row.version}"',
-        "Location": f"{service().fhir_base}/{row.type}/{row.fhir_id}/_history/{row.version}",
+        "Location": f"{_base()}/{row.type}/{row.fhir_id}/_history/{row.version}",
         "Last_Modified": format_datetime(row.last_updated, usegmt=True),
     }

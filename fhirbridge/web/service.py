@@ -17,6 +17,6 @@ class Service:
     library: Library
     crash: Crash
 
-    @property
-    def fhir_base(self) -> str:
-        return f"{self.settings.base_url.rstrip('/')}/fhir"
+    def fhir_base(self, host_url: str) -> str:
+        """The door's own URL: the setting, or what the request called us."""
+        return f"{(self.settings.base_url or host_url).rstrip('/')}/fhir"

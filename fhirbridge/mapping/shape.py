@@ -1,0 +1,48 @@
+"""The words of a mapping file, and what each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fhirbridge.study.definition import near
+
+_LIST = "a list"
+_WORD = "a word"
+_WORDS = "a list of words"
+_INNER = "words with values"
+_FLAG = "true or false"
+_ANY = "any value"
+_TYPES: Mapping[str, type] = MappingProxyType(
+    {_LIST: list, _WORDS: list, _WORD: str, _INNER: dict, _FLAG: bool, _ANY: object}
+)
+
+SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "file": dict.fromkeys(("form", "resource", "each", "profile", "patient"), _WORD)
+        | dict.fromkeys(("recognise", "gate", "values", "absent"), _INNER)
+        | dict.fromkeys(("shared", "rows", "write only"), _LIST)
+        | {"deliver": _FLAG},
+        "recognise": {"at": _WORD, "by": _WORD, "writes": _WORD, "doubt": _WORDS},
+        "gate": {"at": _WORD, "writes": _WORD}
+        | dict.fromkeys(("pass", "withdraw", "refuse", "hold"), _WORDS),
+        "row": dict.fromkeys(("field", "at", "by", "code", "profile", "note"), _WORD)
+        | {"accepts": _LIST, "from source": _FLAG},
+        "values": {"at": _WORD, "by": _WORD, "accepts": _LIST},
+        "reading": dict.fromkeys(("at", "by", "accept", "note"), _WORD),
+        "write only": {"at": _WORD, "value": _ANY, "note": _WORD},
+    }
+)
+
+
+def misfit(kind: str, word: str, value: Any) -> tuple[str, str] | None:
+    """Cause and remedy of a word that is not known there, or holds what it does not take."""
+    shape = SHAPES[kind]
+    if word not in shape:
+        return f"'{word}' is not known here", near(word, shape)
+    takes = shape[word]
+    fits = isinstance(value, _TYPES[takes])
+    if takes == _WORDS and fits:
+        fits = all(isinstance(item, str) for item in value)
+    return None if fits else (f"'{word}' takes {takes}", "mend the value")

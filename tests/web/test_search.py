@@ -1,0 +1,134 @@
+"""Read, search and metadata: what is claimed is what is wired."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhirbridge.fhir.validate import validate
+from tests.web.sender import MRN, SCT, STUDY, Sender, concept, lesion, person, score
+
+OPERATION = {
+    "resourceType": "Procedure",
+    "status": "completed",
+    "code": concept(SCT, "89344001"),
+    "subject": {"identifier": {"system": MRN, "value": "4711"}},
+    "performedDateTime": "2026-02-10",
+}
+
+
+@pytest.fixture
+def full(door: Sender) -> Sender:
+    """Five days of pain scores, a lesion and an operation of S-1; a lesion of S-2."""
+    door.enrol("S-2", "4712")
+    other = {"identifier": {"system": MRN, "value": "4712"}}
+    scores = [score(day, effectiveDateTime=f"2026-03-0{day}") for day in range(1, 6)]
+    theirs = lesion(subject=other, identifier=[], bodySite=[concept(SCT, "12611008")])
+    theirs.pop("identifier")
+    answer = door.push(
+        person(gender="female", birthDate="1950"), *scores, lesion(), OPERATION, theirs
+    )
+    assert door.fates(answer) == ["applied"] * 9
+    return door
+
+
+def found(door: Sender, path: str) -> list[dict[str, Any]]:
+    answer = door("GET", f"/fhir/{path}")
+    assert answer.status_code == 200, answer.data
+    return [entry["resource"] for entry in answer.get_json().get("entry", ())]
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [
+        ("Observation", 5),
+        ("Observation?code=pain-nrs-rest", 5),
+        (f"Observation?code={STUDY}|pain-nrs-rest", 5),
+        ("Observation?code=http://loinc.org|pain-nrs-rest", 0),
+        ("Observation?code=pain-nrs-rest,other", 5),
+        ("Observation?status=final&category=survey", 5),
+        ("Observation?date=2026-03-03", 1),
+        ("Observation?date=ge2026-03-03", 3),
+        ("Observation?date=gt2026-03-03", 2),
+        ("Observation?date=le2026-03-02", 2),
+        ("Observation?date=lt2026-03-02", 1),
+        ("Observation?date=ge2026-03-02&date=le2026-03-04", 3),
+        ("Observation?date=2026-03", 5),
+        ("Observation?date=2025", 0),
+        ("Condition", 2),
+        ("Condition?clinical-status=active", 0),
+        ("Procedure?date=2026-02", 1),
+        ("Patient", 2),
+        ("Patient?gender=female", 1),
+        ("Patient?birthdate=1950", 1),
+    ],
+)
+def test_search(full: Sender, query: str, number: int) -> None:
+    assert len(found(full, query)) == number
+
+
+def test_search_by_patient_identifier_and_id(full: Sender) -> None:
+    female = found(full, "Patient?gender=female")[0]
+    for way in (
+        f"patient={female['id']}",
+        f"patient=Patient/{female['id']}",
+        f"subject=Patient/{female['id']}",
+    ):
+        assert len(found(full, f"Condition?{way}")) == 1
+    own = found(full, f"Condition?patient={female['id']}")[0]
+    for one in own["identifier"]:
+        assert len(found(full, f"Condition?identifier={one['system']}|{one['value']}")) == 1
+    assert found(full, f"Condition?_id={own['id']},none") == [own]
+
+
+def test_pages_are_stable_and_nothing_is_lost_or_doubled(full: Sender) -> None:
+    url, ids = "/fhir/Observation?_count=2", []
+    for _ in range(3):
+        page = full("GET", url).get_json()
+        ids += [entry["resource"]["id"] for entry in page["entry"]]
+        links = {link["relation"]: link["url"] for link in page["link"]}
+        url = links.get("next", "").removeprefix("http://localhost")
+    assert url == ""
+    assert len(ids) == len(set(ids)) == 5
+
+
+def test_total_is_given_where_it_is_asked_for(full: Sender) -> None:
+    assert "total" not in full("GET", "/fhir/Observation").get_json()
+    answer = full("GET", "/fhir/Observation?_count=1&_total=accurate").get_json()
+    assert (answer["total"], len(answer["entry"])) == (5, 1)
+
+
+def test_search_by_post_keeps_identifiers_out_of_urls(full: Sender) -> None:
+    answer = full(
+        "POST",
+        "/fhir/Observation/_search",
+        b"date=2026-03-03",
+        Content_Type="application/x-www-form-urlencoded",
+    )
+    assert len(answer.get_json()["entry"]) == 1
+
+
+def test_every_claim_of_the_capability_statement_is_kept(full: Sender) -> None:
+    statement = full("GET", "/fhir/metadata", Authorization="").get_json()
+    assert statement["fhirVersion"] == "4.0.1"
+    samples = {"token": "x", "reference": "Patient/1", "date": "2026"}
+    for resource in statement["rest"][0]["resource"]:
+        name = resource["type"]
+        for parameter in resource["searchParam"]:
+            query = f"{parameter['name']}={samples[parameter['type']]}"
+            assert full("GET", f"/fhir/{name}?{query}").status_code == 200, query
+        codes = {interaction["code"] for interaction in resource["interaction"]}
+        assert codes == {"read", "create", "search-type"}
+        one = found(full, f"{name}?_count=1")[0]
+        assert full("GET", f"/fhir/{name}/{one['id']}").get_json() == one
+    assert [i["code"] for i in statement["rest"][0]["interaction"]] == ["transaction"]
+
+
+def test_a_resource_served_is_valid_r4(full: Sender) -> None:
+    from_door = [
+        r for t in ("Patient", "Condition", "Procedure", "Observation") for r in found(full, t)
+    ]
+    assert from_door
+    for resource in from_door:
+        assert validate(resource) == [], resource
