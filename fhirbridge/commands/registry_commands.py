@@ -12,6 +12,7 @@ from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.outcome import BridgeError, Issue, failed
 from fhirbridge.registry.messages import Receipt
 from fhirbridge.registry.unit import Unit
+from fhirbridge.servers.auth import AUTHS
 from fhirbridge.servers.client import outcome_text
 from fhirbridge.study import records
 from fhirbridge.study.records import Identifier, Record
@@ -146,7 +147,7 @@ def connection() -> None:
 @click.argument("name")
 @click.argument("base_url")
 @_SITE
-@click.option("--auth", type=click.Choice(["none", "bearer", "basic"]), default="none")
+@click.option("--auth", type=click.Choice(sorted(AUTHS)), default="none")
 @click.option(
     "--secret", envvar="SECRET", help="token, or user:password; better as the variable SECRET"
 )
@@ -155,6 +156,9 @@ def connection_add(
     workshop: Workshop, name: str, base_url: str, site_name: str, auth: str, secret: str | None
 ) -> None:
     """Add the FHIR server at BASE_URL under NAME."""
+    if auth != "none" and not secret:
+        cause = f"a connection with the login '{auth}' needs its secret"
+        raise BridgeError(Issue("value", cause, "give --secret, or the variable SECRET"))
     with workshop.registry.unit(workshop.site(site_name).id) as unit:
         made = unit.connections.add(name, base_url, auth_kind=auth, secret=secret)
         workshop.server(made).close()  # refuses a wrong URL or secret before it is kept

@@ -10,7 +10,7 @@ import click
 
 from fhirbridge.app import open_registry
 from fhirbridge.library import Library
-from fhirbridge.outcome import Issue
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
 from fhirbridge.servers.auth import build
@@ -46,12 +46,13 @@ class Workshop:
         site = self.site(site_name)
         with self.registry.read(site.id) as unit:
             known = unit.connections.all()
-            if connection_name is None and len(known) == 1:
-                connection = known[0]
-            else:
-                connection = unit.connections.by_name(connection_name or "")
+            if connection_name is None and len(known) != 1:
+                names = ", ".join(one.name for one in known) or "none; add one"
+                cause = f"the site {site.name} has {len(known)} connections: {names}"
+                raise BridgeError(Issue("value", cause, "name one by --connection"))
+            named = unit.connections.by_name(connection_name) if connection_name else known[0]
         mappings = self.library.of_site(site.name)
-        return Hospital(self.registry, site, connection, mappings, self.server(connection))
+        return Hospital(self.registry, site, named, mappings, self.server(named))
 
 
 pass_workshop = click.make_pass_decorator(Workshop)

@@ -68,6 +68,8 @@ Interval = tuple[str, str, str]
 
 def tokens(resource: Mapping[str, Any]) -> Iterator[Token]:
     """Every (parameter, system, value); a reference's system is empty, its value `Type/id`."""
+    if "id" in resource:
+        yield "_id", "", resource["id"]
     for name, parameter in PARAMETERS.get(resource["resourceType"], {}).items():
         for element in parameter.elements:
             for item in _items(resource.get(element)):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from fhirbridge.fhir import definitions
 from fhirbridge.mapping.codecs import Fault, Ids
 from fhirbridge.mapping.encode import DATA_ABSENT_REASON
 from fhirbridge.mapping.path import Found
@@ -132,7 +133,7 @@ def _doubtful(mapping: FormMapping, resource: Mapping[str, Any], root: str) -> b
     assert mapping.recogniser is not None
     rows = [row for row in mapping.blocks[0].rows if row.field.name in mapping.recogniser.doubt]
     block = mapping.blocks[0]
-    return any(_read_row(row, block, resource, root)[0] is not None for row in rows)
+    return any(_read_row(row, mapping, block, resource, root)[0] is not None for row in rows)
 
 
 def _gate(gate: Gate, resource: Mapping[str, Any], root: str) -> tuple[Fate, str, str]:
@@ -168,19 +169,23 @@ Read = tuple[Value, Trace]
 
 
 def _read_row(
-    row: Row, block: Block, resource: Mapping[str, Any], root: str
+    row: Row, mapping: FormMapping, block: Block, resource: Mapping[str, Any], root: str
 ) -> tuple[Read | None, list[Issue]]:
     """The value by the first reading that finds one, and what it and those before it complain of:
-    errors where nothing was found, warnings where something was."""
+    errors where nothing was found, warnings where something was.
+
+    An element that says another thing first (`code` the diagnosis, `bodySite` the bone) may be
+    silent about this field: an unknown code or a reason of absence there is not meant for it.
+    """
     complaints: list[Issue] = []
     others = {other.first.path.steps for other in block.rows if other is not row}
+    if mapping.recogniser is not None:
+        others.add(mapping.recogniser.path.steps)
     for number, reading in enumerate(row.readings):
         value, issues = _read(reading, row, resource, root)
-        # What a further form reads is often not there: its crosswalk is silent about other codes.
-        complaints += [i for i in issues if number == 0 or i.category != "unknown-code"]
-        if value is not None and isinstance(value[0], Absent) and reading.path.steps in others:
-            continue  # the other field is absent: nothing is said of this one
-        if value is not None:
+        borrowed = number > 0 and reading.path.steps in others
+        complaints += [i for i in issues if not borrowed or i.category != "unknown-code"]
+        if value is not None and not (borrowed and isinstance(value[0], Absent)):
             return value, [replace(issue, severity="warning") for issue in complaints]
     return None, complaints
 
@@ -280,7 +285,7 @@ class _Reader:
 
     def read(self, row: Row) -> None:
         name = row.field.name
-        read, issues = _read_row(row, self.block, self.resource, self.root)
+        read, issues = _read_row(row, self.mapping, self.block, self.resource, self.root)
         if read is None and row.from_source and not issues:
             trace = Trace(self.root, "derived from the source resource", review=False)
             read = self.mappings.source_key(self.source), trace
@@ -300,6 +305,12 @@ class _Reader:
         for name in self.block.fields:
             if name in self.fields or self.issues or self.block.absent is None:
                 continue
+            unread = self.unread(name)
+            if unread:
+                cause = f"{name} stands in a form that is not read"
+                remedy = "send it in one of the forms that the mapping accepts"
+                self.issues.append(Issue("not-supported", cause, remedy, f"{self.root}.{unread}"))
+                continue
             found = next(self.block.absent.path.read(self.resource, root=self.root), None)
             reason = self.block.absent.codec.read(found.value) if found else None
             if isinstance(reason, str):
@@ -315,3 +326,14 @@ class _Reader:
             self.issues.append(Issue("required", cause, remedy, at, severity="warning"))
             self.fields[name] = Absent("unknown")
             self.traces[name] = Trace(self.root, "no value, no reason", review=False)
+
+    def unread(self, name: str) -> str:
+        """The property that holds a value in a type that no reading took (`valueRange`), or
+        nothing."""
+        row = next(row for row in self.block.rows if row.field.name == name)
+        own = definitions.element(self.mapping.resource, row.first.path.steps[0].name)
+        for given in self.resource:
+            element = definitions.element(self.mapping.resource, given.removeprefix("_"))
+            if own and own.choice and element and element.choice == own.choice:
+                return given
+        return ""

@@ -114,17 +114,20 @@ def _crosswalks(
 
 
 def _unmapped(study: Study, forms: Mapping[str, FormMapping], text: str) -> Iterator[Issue]:
-    document = lined_yaml.load(text, name="study.yaml")
-    for form in study.forms.values():
-        mapped = {
-            row.field.name
-            for b in (forms[form.name].blocks if form.name in forms else ())
-            for row in b.rows
-        }
-        for name in sorted(form.fields.keys() - mapped):
-            yield Issue(
-                "configuration",
-                f"no row maps the field {form.name}.{name}",
-                f"add a row to {form.name}.yaml",
-                place=document.place(("forms", form.name, "fields", name)),
-            )
+    missing = [
+        (form.name, name)
+        for form in study.forms.values()
+        for name in sorted(form.fields.keys() - _mapped(forms.get(form.name)))
+    ]
+    if missing:
+        document = lined_yaml.load(text, name="study.yaml")
+        for form_name, name in missing:
+            cause = f"no row maps the field {form_name}.{name}"
+            place = document.place(("forms", form_name, "fields", name))
+            remedy = f"add a row to {form_name}.yaml"
+            yield Issue("configuration", cause, remedy, place=place)
+
+
+def _mapped(mapping: FormMapping | None) -> set[str]:
+    blocks = mapping.blocks if mapping else ()
+    return {row.field.name for block in blocks for row in block.rows}

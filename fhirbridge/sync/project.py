@@ -46,7 +46,7 @@ def project(
             block.resource["resourceType"],
             block.id,
             block.resource,
-            tokens=search_parameters.tokens(block.resource),
+            tokens=search_parameters.tokens({**block.resource, "id": block.id}),
             dates=search_parameters.intervals(block.resource),
         )
         for block in made.values()

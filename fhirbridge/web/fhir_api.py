@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from email.utils import format_datetime
+from importlib.metadata import version
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
 
 from fhirbridge.fhir import bundle, capability
 from fhirbridge.fhir.search_parameters import PARAMETERS
-from fhirbridge.outcome import BridgeError, Issue, operation_outcome
+from fhirbridge.outcome import BridgeError, Issue, failed, operation_outcome
 from fhirbridge.registry.messages import Receipt, ReceiptEntry
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
@@ -23,12 +24,11 @@ from fhirbridge.web import searching
 from fhirbridge.web.errors import answer
 from fhirbridge.web.service import Service
 
-RELEASED = "2026-11-22"
-VERSION = "0.1.0"
+RELEASED = "2026-11-22"  # the CapabilityStatement's date, which changes with what is wired
 door = Blueprint("fhir", __name__, url_prefix="/fhir")
 
 _JSON_TYPES = ("application/fhir+json", "application/json", "application/json+fhir", "")
-_STATUSES = {"applied": "200 OK", "unchanged": "200 OK", "superseded": "200 OK"}
+_TAKEN = ("applied", "unchanged")
 
 
 def service() -> Service:
@@ -43,7 +43,9 @@ def _base() -> str:
 @door.get("/metadata")
 def metadata() -> Response:
     base = _base()
-    return answer(capability.statement(PARAMETERS, base=base, version=VERSION, date=RELEASED))
+    return answer(
+        capability.statement(PARAMETERS, base=base, version=version("fhirbridge"), date=RELEASED)
+    )
 
 
 @door.post("/")
@@ -68,10 +70,10 @@ def create(type: str) -> Response:
     with service().registry.read(g.caller.site_id) as unit:
         row = _row_of(unit, entry)
     headers = _told(receipt, fresh)
-    if row is None:
-        outcome = operation_outcome(entry.issues)
-        return answer(outcome, 202 if entry.fate == "quarantined" else 422, **headers)
-    status = 201 if entry.fate == "applied" and row.version == 1 and fresh else 200
+    if row is None or row.deleted or entry.fate not in _TAKEN or failed(entry.issues):
+        status = int(_status(entry, row)[:3])
+        return answer(operation_outcome(entry.issues), status, **headers)
+    status = 201 if fresh and _status(entry, row).startswith("201") else 200
     return answer(_served_body(row), status, **headers, **_versioned(row))
 
 
@@ -105,13 +107,7 @@ def _search(type: str, given: list[tuple[str, str]]) -> Response:
     wanted = searching.read(type, given)
     filters: dict[str, Any] = {"tokens": wanted.tokens, "dates": wanted.dates}
     with service().registry.read(g.caller.site_id) as unit:
-        rows: list[ResourceRow]
-        if wanted.ids:
-            rows = _by_ids(unit, wanted)
-        else:
-            rows = unit.resources.search(
-                type, **filters, count=wanted.count + 1, after=wanted.after
-            )
+        rows = unit.resources.search(type, **filters, count=wanted.count + 1, after=wanted.after)
         total = unit.resources.total(type, **filters) if wanted.total else None
     page = rows[: wanted.count]
     base = _base()
@@ -120,11 +116,6 @@ def _search(type: str, given: list[tuple[str, str]]) -> Response:
         links["next"] = wanted.url(base, after=page[-1].fhir_id)
     found = [(f"{base}/{row.type}/{row.fhir_id}", _served_body(row)) for row in page]
     return answer(bundle.searchset(found, links=links, total=total))
-
-
-def _by_ids(unit: Unit, wanted: searching.Search) -> list[ResourceRow]:
-    rows = [unit.resources.get(wanted.type, id) for id in sorted(wanted.ids)]
-    return [row for row in rows if row is not None and not row.deleted]
 
 
 def _served(type: str) -> None:
@@ -167,11 +158,8 @@ def _row_of(unit: Unit, entry: ReceiptEntry) -> ResourceRow | None:
 
 def _response_entry(unit: Unit, entry: ReceiptEntry) -> dict[str, Any]:
     row = _row_of(unit, entry)
-    told: dict[str, Any] = {"status": _STATUSES.get(entry.fate, "202 Accepted")}
-    if entry.fate == "refused":
-        told["status"] = "422 Unprocessable Entity"
+    told: dict[str, Any] = {"status": _status(entry, row)}
     if row is not None:
-        told["status"] = "201 Created" if _new(entry, row) else told["status"]
         told["location"] = f"{row.type}/{row.fhir_id}/_history/{row.version}"
         told["etag"] = f'W/"{row.version}"'
         told["lastModified"] = row.last_updated.isoformat().replace("+00:00", "Z")
@@ -180,8 +168,14 @@ def _response_entry(unit: Unit, entry: ReceiptEntry) -> dict[str, Any]:
     return {"response": told}
 
 
-def _new(entry: ReceiptEntry, row: ResourceRow) -> bool:
-    return entry.fate == "applied" and row.version == 1
+def _status(entry: ReceiptEntry, row: ResourceRow | None) -> str:
+    """The HTTP status of an entry; 202 where it, or a part of it, waits for a person."""
+    if entry.fate == "refused":
+        return "422 Unprocessable Entity"
+    if entry.fate == "quarantined" or failed(entry.issues):
+        return "202 Accepted"
+    new = row is not None and entry.fate == "applied" and row.version == 1
+    return "201 Created" if new else "200 OK"
 
 
 def _served_body(row: ResourceRow) -> Mapping[str, Any]:

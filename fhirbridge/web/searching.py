@@ -23,7 +23,6 @@ class Search:
     type: str
     tokens: list[tuple[str, list[tuple[str | None, str]]]]
     dates: list[tuple[str, str, str, str]]
-    ids: frozenset[str]
     count: int
     after: str | None
     total: bool
@@ -45,7 +44,7 @@ def read(type: str, given: Iterable[tuple[str, str]]) -> Search:
     """
     pairs = tuple(given)
     known = PARAMETERS[type]
-    search = Search(type, [], [], frozenset(), DEFAULT_COUNT, None, total=False, given=pairs)
+    search = Search(type, [], [], DEFAULT_COUNT, None, total=False, given=pairs)
     values: dict[str, object] = {}
     for name, text in pairs:
         if name == "_count":
@@ -57,7 +56,7 @@ def read(type: str, given: Iterable[tuple[str, str]]) -> Search:
         elif name == "_format":
             _format(text)
         elif name == "_id":
-            values["ids"] = frozenset(text.split(","))
+            search.tokens.append((name, [("", part) for part in text.split(",")]))
         elif name not in known:
             remedy = near(name, {*known, "_id", "_count"})
             raise _refuse(name, f"{type} is not searched by '{name}'", remedy)

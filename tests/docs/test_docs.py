@@ -13,7 +13,7 @@ import pytest
 from fhirbridge import crash, outcome, settings
 from fhirbridge.cli import commands
 from fhirbridge.fhir.search_parameters import PARAMETERS
-from fhirbridge.mapping import codecs, crosswalk, read_file
+from fhirbridge.mapping import codecs, crosswalk, shape
 from fhirbridge.servers.auth import AUTHS
 from fhirbridge.study import definition
 from fhirbridge.sync import deliver, ingest
@@ -72,10 +72,10 @@ def test_the_settings_page_is_the_settings_reference() -> None:
     assert reference("settings.md") == settings.reference()
 
 
-@pytest.mark.parametrize("kind", read_file._SHAPES)
+@pytest.mark.parametrize("kind", shape.SHAPES)
 def test_the_words_of_a_mapping_file_are_those_in_the_reference(kind: str) -> None:
     told = first_cells(section(reference("mapping-files.md"), kind))
-    assert told == {*read_file._SHAPES[kind]}
+    assert told == {*shape.SHAPES[kind]}
 
 
 def test_the_codecs_are_those_in_the_reference() -> None:

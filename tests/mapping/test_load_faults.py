@@ -103,6 +103,53 @@ def test_the_faults_of_all_files_are_told_at_once() -> None:
     assert files >= {L, S, A, N, "crosswalks/sex.csv", "crosswalks/bone.csv"}
 
 
+CODES = "source_system,source_code,display,target,relationship,source,note\n"
+TINY = {
+    "study.yaml": """
+id: tiny
+title: A small study
+canonical: http://tiny.example.org
+forms:
+  lump:
+    title: Lump
+    key: [lump_id]
+    fields:
+      lump_id: { type: text, required: true }
+      side: { type: choice, choices: [left, right], meaning: Side }
+  visit:
+    key: [day]
+    fields:
+      day: { type: datetime, required: true }
+      score: { type: integer, range: [0, 9], better: lower }
+""",
+    "names.yaml": 'lump: "{canonical}/sid/lump"\nloinc: http://loinc.org\n',
+    "lump.yaml": """
+form: lump
+resource: Condition
+profile: $lump
+patient: subject
+recognise: { at: code, by: code/lump, writes: lump, doubt: [side] }
+gate: { at: verificationStatus, pass: [confirmed], withdraw: [refuted], writes: confirmed }
+rows:
+  - { field: lump_id, at: "identifier[system=$lump].value", by: text, from source: true }
+  - { field: side, at: bodySite, by: code/side, accepts: [ { at: code, accept: review } ] }
+""",
+    "visit.yaml": """
+form: visit
+resource: Observation
+each: field
+recognise: { at: code, by: code/score }
+values: { integer: { at: valueInteger, by: number, accepts: [ { at: valueString, by: number-word } ] } }
+absent: { at: dataAbsentReason, by: code/reason }
+shared: [ { field: day, at: effectiveDateTime, by: date } ]
+rows: [ { field: score, code: $loinc|89247-1 } ]
+write only: [ { at: status, value: final } ]
+""",
+    "crosswalks/lump.csv": f"{CODES}urn:x,1,,lump,equivalent,,\n",
+    "crosswalks/side.csv": f"{CODES}urn:x,2,,left,equivalent,,\nurn:x,3,,right,equivalent,,\n",
+    "crosswalks/score.csv": CODES,
+    "crosswalks/reason.csv": f"{CODES}urn:x,4,,unknown,equivalent,,\n",
+}
 JUNK: tuple[Any, ...] = (None, 5, "x", [], [["x"]], {"x": [1]})
 
 
@@ -128,26 +175,13 @@ def category_of(texts: dict[str, str]) -> str:
     return ""
 
 
-def short(text: str) -> str:
-    """The lines of a crosswalk that are written: to load it takes less time."""
-    head, *lines = text.splitlines(keepends=True)
-    return head + "".join(line for line in lines if ",equivalent," in line)
-
-
-@pytest.mark.parametrize("name", sorted(n for n in TEXTS if n.endswith(".yaml")))
+@pytest.mark.parametrize("name", sorted(n for n in TINY if n.endswith(".yaml")))
 def test_a_file_of_any_shape_loads_or_is_told_about(name: str) -> None:
-    content = yaml.safe_load(TEXTS[name])
-    texts = {n: short(text) if n.endswith(".csv") else text for n, text in TEXTS.items()}
-    for part in {"rows"} & content.keys():
-        content[part] = content[part][-3:]
-    if name == "study.yaml":
-        content["forms"] = {
-            n: {**form, "fields": dict(list(form["fields"].items())[:3])}
-            for n, form in content["forms"].items()
-        }
-    categories = [category_of({**texts, name: yaml.safe_dump(made)}) for made in junk(content)]
+    assert category_of(TINY) == ""
+    content = yaml.safe_load(TINY[name])
+    categories = [category_of({**TINY, name: yaml.safe_dump(made)}) for made in junk(content)]
     assert set(categories) <= {"", "configuration"}
-    assert categories.count("configuration") > 20
+    assert categories.count("configuration") > len(categories) / 2
 
 
 def test_the_files_of_this_repository_have_no_fault() -> None:

@@ -232,3 +232,26 @@ def test_several_codings_are_read_by_the_one_that_is_known(door: Sender) -> None
     code = {"coding": [{"system": "urn:local", "code": "77"}, {"system": SCT, "code": "94300004"}]}
     door.push(lesion(code=code, bodySite=[]) | {"bodySite": [concept(SCT, "71341001")]})
     assert door.records() == [{"lesion_id": "L-1", "bone": "femur"}]
+
+
+def test_a_single_resource_that_conflicts_is_told_and_not_answered_with_the_others_value(
+    door: Sender,
+) -> None:
+    door("POST", "/fhir/Observation", score(3, id="o1"))
+    other = Sender.at(door.app, "alpha", client="second")
+    answer = other("POST", "/fhir/Observation", score(8, id="x9"))
+    assert answer.status_code == 202
+    assert "another source says otherwise" in answer.get_json()["issue"][0]["details"]["text"]
+
+
+def test_a_single_resource_entered_in_error_is_answered_with_an_outcome(door: Sender) -> None:
+    door("POST", "/fhir/Observation", score(3, id="o1"))
+    answer = door("POST", "/fhir/Observation", score(3, id="o1", status="entered-in-error"))
+    assert (answer.status_code, answer.get_json()["resourceType"]) == (200, "OperationOutcome")
+
+
+def test_a_superseded_resource_is_no_error(door: Sender) -> None:
+    newer, older = ({"lastUpdated": f"2026-03-02T{hour}:00:00Z"} for hour in ("10", "09"))
+    door("POST", "/fhir/Observation", score(5, id="o1", meta=newer))
+    answer = door("POST", "/fhir/Observation", score(3, id="o1", meta=older))
+    assert (answer.status_code, answer.get_json()["resourceType"]) == (200, "OperationOutcome")

@@ -80,6 +80,7 @@ def test_search_by_patient_identifier_and_id(full: Sender) -> None:
     for one in own["identifier"]:
         assert len(found(full, f"Condition?identifier={one['system']}|{one['value']}")) == 1
     assert found(full, f"Condition?_id={own['id']},none") == [own]
+    assert found(full, f"Condition?_id={own['id']}&code=none") == []
 
 
 def test_pages_are_stable_and_nothing_is_lost_or_doubled(full: Sender) -> None:
