@@ -6,7 +6,13 @@ import sys
 
 import click
 
-from fhirbridge.commands import demo, mapping_commands, registry_commands, sync_commands
+from fhirbridge.commands import (
+    demo,
+    mapping_commands,
+    registry_commands,
+    review_commands,
+    sync_commands,
+)
 from fhirbridge.commands.shared import Workshop, tell_issues
 from fhirbridge.outcome import BridgeError
 from fhirbridge.settings import Settings
@@ -31,6 +37,7 @@ for command in (
     registry_commands.receipt,
     registry_commands.quarantine,
     registry_commands.replay,
+    review_commands.proposal,
     registry_commands.record,
     sync_commands.serve,
     sync_commands.pull,

@@ -42,6 +42,16 @@ class Library:
         self._texts = read(folder)
         self._sets: dict[str, MappingSet] = {}
 
+    @property
+    def sites(self) -> dict[str, list[str]]:
+        """The sites that have local codes, and their files."""
+        found: dict[str, list[str]] = {}
+        for name in self._texts:
+            folder, _, rest = name.partition("/")
+            if folder == "sites" and "/" in rest:
+                found.setdefault(rest.split("/")[0], []).append(name)
+        return found
+
     def of_site(self, site: str) -> MappingSet:
         if site not in self._sets:
             self._sets[site] = load.load(self._texts, site=site)

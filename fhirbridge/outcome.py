@@ -38,6 +38,7 @@ POLICIES: dict[str, Policy] = {
     "conflict": Policy(
         409, "conflict", logging.INFO
     ),  # two sources disagree; a version was overtaken
+    "review": Policy(202, "business-rule", logging.INFO),  # a person must accept the value
     "precondition": Policy(412, "conflict", logging.INFO),
     "duplicate": Policy(409, "duplicate", logging.INFO),
     "not-supported": Policy(400, "not-supported", logging.INFO),

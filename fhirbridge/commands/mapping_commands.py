@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fhirbridge.outcome import BridgeError, Issue, failed
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
 
+_ENTRY = re.compile(r"Bundle\.entry\[\d+\]")
 _SITE = click.option("--site", default="", help="the site whose ids and local codes are used")
 _FILES = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -30,8 +32,14 @@ _FILES = click.argument(
 @_SITE
 @pass_workshop
 def check(workshop: Workshop, site: str) -> None:
-    """Check the study definition, every mapping file and every crosswalk."""
+    """Check the study definition, every mapping file and every crosswalk, of one site or of all."""
     mappings = workshop.library.of_site(site)
+    for name in workshop.library.sites if not site else (site,):
+        if site and name not in workshop.library.sites:
+            click.echo(f"site {name}: no local codes")
+            continue
+        click.echo(f"site {name}: local codes in {len(workshop.library.sites[name])} files")
+        workshop.library.of_site(name)
     fields = sum(len(form.fields) for form in mappings.study.forms.values())
     click.echo(f"{len(mappings.forms)} forms, {fields} fields, mapping version {mappings.version}")
 
@@ -63,7 +71,7 @@ def encode(workshop: Workshop, form: str, files: tuple[Path, ...], out: Path, si
     out.mkdir(parents=True, exist_ok=True)
     for subject, made_bundle in bundles(mappings, made):
         name = mappings.derived_id("bundle", subject, "")
-        (out / f"{name}.json").write_bytes(fhir_json.dump(made_bundle))
+        (out / f"{form}-{name}.json").write_bytes(fhir_json.dump(made_bundle))
     tell_issues(issues)
     click.echo(f"{len(made)} records of {len({r.subject for r in made})} subjects written to {out}")
     if failed(issues):
@@ -151,15 +159,15 @@ def decode_file(
     """The records of a resource or Bundle; the scores of one visit together."""
     wrong = validate(body)
     issues = [_placed(issue, name) for issue in wrong]
-    invalid = {issue.expression.split(".resource")[0] for issue in wrong if failed([issue])}
+    places = [_ENTRY.match(issue.expression) for issue in wrong if failed([issue])]
+    if not all(places):
+        return [], issues  # not an entry is wrong but the whole
+    invalid = {place[0] for place in places if place}
     parts: list[Record] = []
     patients: dict[str, str] = {}
-    entries = bundle.entries(body)
-    entries.sort(key=lambda e: (e.resource or {}).get("resourceType") != "Patient")
-    for entry in entries:
-        at = entry.root.split(".resource")[0]
-        if entry.resource is None or at in invalid or (failed(wrong) and len(entries) == 1):
-            continue
+    valid = [e for e in bundle.entries(_without(body, invalid)) if e.resource is not None]
+    for entry in sorted(valid, key=lambda e: (e.resource or {})["resourceType"] != "Patient"):
+        assert entry.resource is not None
         identity = _identity(entry.resource)
         decoded = decode_resource(mappings, entry.resource, source=identity, root=entry.root)[0]
         issues += [_placed(issue, name) for issue in decoded.issues]
@@ -167,9 +175,19 @@ def decode_file(
             continue
         subject = _subject(mappings, decoded.fields, decoded.patient, patients)
         if decoded.form == "subject":
-            patients[entry.full_url] = patients[identity] = subject or identity
+            patients[identity] = subject or identity
+            if entry.full_url:
+                patients[entry.full_url] = subject or identity
         parts.append(Record(subject or identity, decoded.form, decoded.fields, name))
     return list(records.merge(mappings.study, parts)), issues
+
+
+def _without(body: dict[str, Any], invalid: set[str]) -> dict[str, Any]:
+    """The Bundle with nothing in the place of its invalid entries."""
+    if not invalid:
+        return body
+    listed = enumerate(body["entry"])
+    return {**body, "entry": [{} if f"Bundle.entry[{n}]" in invalid else e for n, e in listed]}
 
 
 def _identity(resource: Mapping[str, Any]) -> str:
@@ -187,7 +205,8 @@ def _subject(
 ) -> str:
     """The study id where the file says it, else the patient's reference as it stands."""
     if patient is None:
-        return str(fields.get("study_id", ""))
+        study_id = fields.get("study_id")
+        return study_id if isinstance(study_id, str) else ""
     reference, identifier = str(patient.get("reference", "")), patient.get("identifier", {})
     if identifier.get("system") == mappings.names["study-id"]:
         return str(identifier.get("value"))

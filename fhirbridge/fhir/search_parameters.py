@@ -7,8 +7,9 @@ CapabilityStatement is made from it.
 from __future__ import annotations
 
 import calendar
+import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -62,6 +63,8 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType(
     }
 )
 
+_LEAP_SECOND = re.compile(r":60(?=[.Z+-])")
+
 Token = tuple[str, str, str]
 Interval = tuple[str, str, str]
 
@@ -114,16 +117,25 @@ def span(text: str) -> tuple[str, str]:
     ('2026-02-01T00:00:00.000000Z', '2026-02-28T23:59:59.999999Z')
     """
     if "T" in text:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-        width = timedelta(0) if "." in text else timedelta(microseconds=999_999)
-        return _stamp(moment), _stamp(moment + width)
+        return _moment(text)
     year, month, day = ([int(part) for part in text.split("-")] + [0, 0])[:3]
     first = datetime(year, month or 1, day or 1, tzinfo=UTC)
     last_month = month or 12
     last_day = day or calendar.monthrange(year, last_month)[1]
     last = datetime(year, last_month, last_day, 23, 59, 59, 999_999, tzinfo=UTC)
     return _stamp(first), _stamp(last)
+
+
+def _moment(text: str) -> tuple[str, str]:
+    """The second that is named; a leap second is the one before it, and years end at 1 and 9999."""
+    text = _LEAP_SECOND.sub(":59", text).replace("Z", "+00:00")
+    moment = datetime.fromisoformat(text)
+    try:
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        moment = moment.replace(tzinfo=UTC)
+    last = moment if "." in text else moment.replace(microsecond=999_999)
+    return _stamp(moment), _stamp(last)
 
 
 def _stamp(moment: datetime) -> str:

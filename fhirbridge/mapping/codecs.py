@@ -193,7 +193,8 @@ class Code:
         named = ", ".join(f"{c.get('system', '(no system)')}|{c['code']}" for c in codings)
         foreign = all(self.crosswalk.covers(c.get("system", "")) for c in codings)
         cause = f"{named} is not in the crosswalk '{self.crosswalk.name}'"
-        remedy = f"add a line to {self.crosswalk.name}.csv of the site, then replay the message"
+        line = f"add a line to {self.crosswalk.name}.csv of the site"
+        remedy = f"nothing to do; where it is meant, {line}" if foreign else f"{line}, then replay"
         return Fault("unknown-code", cause, remedy, refused=foreign)
 
     def write(self, value: str) -> Any:

@@ -11,24 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fhirbridge.fhir import definitions
-from fhirbridge.mapping.codecs import Fault, Ids
-from fhirbridge.mapping.encode import DATA_ABSENT_REASON
-from fhirbridge.mapping.path import Found
-from fhirbridge.mapping.spec import Block, FormMapping, Gate, MappingSet, Reading, Row
+from fhirbridge.mapping.codecs import Fault
+from fhirbridge.mapping.read_row import Trace, read_row
+from fhirbridge.mapping.spec import Block, FormMapping, Gate, MappingSet, Row
 from fhirbridge.outcome import Issue
-from fhirbridge.study.definition import ABSENT_REASONS
 from fhirbridge.study.records import Absent, Value, check_value
 
 Fate = Literal["record", "withdraw", "hold", "refuse"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """Where a field's value was read and by which rule. `review`: a person accepts it."""
-
-    expression: str
-    rule: str
-    review: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +122,7 @@ def _doubtful(mapping: FormMapping, resource: Mapping[str, Any], root: str) -> b
     assert mapping.recogniser is not None
     rows = [row for row in mapping.blocks[0].rows if row.field.name in mapping.recogniser.doubt]
     block = mapping.blocks[0]
-    return any(_read_row(row, mapping, block, resource, root)[0] is not None for row in rows)
+    return any(read_row(row, mapping, block, resource, root)[0] is not None for row in rows)
 
 
 def _gate(gate: Gate, resource: Mapping[str, Any], root: str) -> tuple[Fate, str, str]:
@@ -163,70 +152,6 @@ def _codes(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, Mapping):
         yield from (str(coding.get("code")) for coding in value.get("coding", ()))
-
-
-Read = tuple[Value, Trace]
-
-
-def _read_row(
-    row: Row, mapping: FormMapping, block: Block, resource: Mapping[str, Any], root: str
-) -> tuple[Read | None, list[Issue]]:
-    """The value by the first reading that finds one, and what it and those before it complain of:
-    errors where nothing was found, warnings where something was.
-
-    An element that says another thing first (`code` the diagnosis, `bodySite` the bone) may be
-    silent about this field: an unknown code or a reason of absence there is not meant for it.
-    """
-    complaints: list[Issue] = []
-    others = {other.first.path.steps for other in block.rows if other is not row}
-    if mapping.recogniser is not None:
-        others.add(mapping.recogniser.path.steps)
-    for number, reading in enumerate(row.readings):
-        value, issues = _read(reading, row, resource, root)
-        borrowed = number > 0 and reading.path.steps in others
-        complaints += [i for i in issues if not borrowed or i.category != "unknown-code"]
-        if value is not None and not (borrowed and isinstance(value[0], Absent)):
-            return value, [replace(issue, severity="warning") for issue in complaints]
-    return None, complaints
-
-
-def _read(
-    reading: Reading, row: Row, resource: Mapping[str, Any], root: str
-) -> tuple[Read | None, list[Issue]]:
-    values: dict[Value, str] = {}
-    issues: list[Issue] = []
-    for found in reading.path.read(resource, root=root):
-        value = _absence(found) or (
-            None if found.value is None else reading.codec.read(found.value)
-        )
-        if isinstance(value, Fault):
-            issues.append(Issue(value.category, value.cause, value.remedy, found.expression))
-        elif value is not None:
-            values.setdefault(value, found.expression)
-    if isinstance(reading.codec, Ids) and any(isinstance(part, tuple) for part in values):
-        together = tuple(item for part in values if isinstance(part, tuple) for item in part)
-        values = {together: f"{root}.{reading.path.text}"}
-    if len(values) == 1:
-        value, expression = values.popitem()
-        return (value, Trace(expression, reading.rule, reading.review)), issues
-    if values:
-        told = " and ".join(str(value) for value in values)
-        cause = f"{row.field.name} is said to be {told}"
-        remedy = "a person decides, or the sender divides the resource"
-        issues.append(Issue("business-rule", cause, remedy, f"{root}.{reading.path.text}"))
-    return None, issues
-
-
-def _absence(found: Found) -> Absent | None:
-    """The reason of a data-absent-reason extension, on a primitive's shadow or in an object."""
-    holder = found.shadow if found.value is None else found.value
-    if not isinstance(holder, Mapping):
-        return None
-    for extension in holder.get("extension", ()):
-        if extension.get("url") == DATA_ABSENT_REASON:
-            reason = extension.get("valueCode")
-            return Absent(reason if reason in ABSENT_REASONS else "unknown")
-    return None
 
 
 @dataclass
@@ -285,7 +210,7 @@ class _Reader:
 
     def read(self, row: Row) -> None:
         name = row.field.name
-        read, issues = _read_row(row, self.mapping, self.block, self.resource, self.root)
+        read, issues = read_row(row, self.mapping, self.block, self.resource, self.root)
         if read is None and row.from_source and not issues:
             trace = Trace(self.root, "derived from the source resource", review=False)
             read = self.mappings.source_key(self.source), trace

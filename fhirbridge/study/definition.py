@@ -187,6 +187,9 @@ def _field_rules(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"the choice {odd[0]!r} is no word", "put it in quotes"
         if len(set(map(str, choices))) < len(choices):
             yield "a choice is given twice", "keep one of them"
+        both = [reason for reason in ABSENT_REASONS if reason in choices]
+        if both and given.get("absent") is not False:
+            yield f"'{both[0]}' is a choice and a reason of absence", "say 'absent: false'"
     if "range" in given and (kind not in ("integer", "decimal") or not _is_range(given["range"])):
         yield "a range is two numbers, low first, of an integer or decimal", "write [low, high]"
     if given.get("accept", "auto") not in ("auto", "review"):

@@ -8,14 +8,14 @@ written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.decode import Decoded
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
-from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.proposals import Origin, Proposal, ProposalStatus
 from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
@@ -47,12 +47,98 @@ class Accepted:
 def accept(
     context: Context, decoded: Decoded, subject: Subject, origin: Origin, *, position: int
 ) -> Accepted:
-    """Merge what an origin says into the record that it is about, or take back what it said."""
+    """Merge what an origin says into the record that it is about."""
     return _Merge(context, decoded, subject, origin, position).run()
+
+
+def withdraw(context: Context, origin: Origin) -> Accepted:
+    """Take back what the source resource gave, whatever it says now of its key and its patient."""
+    stored = take_back(context, origin, reason="withdrawn by its source")
+    if stored is not None:
+        return Accepted("applied", stored)
+    found = context.unit.records.get(origin.record_id) if origin.record_id else None
+    cause = "it is entered in error, and nothing of it is in a record"
+    told = Issue("business-rule", cause, "nothing to do", severity="information")
+    return Accepted("unchanged", found, (told,))
+
+
+def take_back(context: Context, origin: Origin, *, reason: str) -> Stored | None:
+    """The record that the origin was about, without what it gave; None where nothing changes.
+
+    Key fields stay. A record of which only its key is left, or which lacks what it must have, is
+    withdrawn; a subject's own record never is.
+    """
+    unit = context.unit
+    found = unit.records.get(origin.record_id) if origin.record_id else None
+    subject = unit.subjects.by_id(found.subject_id) if found else None
+    if found is None or subject is None:
+        return None
+    for waits in unit.proposals.waiting(found.id):
+        if waits.origin_id == origin.id:
+            unit.proposals.set_status(waits.id, "superseded")
+    form = context.mappings.study.form(found.form)
+    stays = form.key or [name for name, known in form.fields.items() if known.required]
+    owned = _owned(unit, found.id, origin)
+    left = {n: v for n, v in found.fields.items() if n in stays or n not in owned}
+    lives = not form.key or any(name not in stays for name in left)
+    lives = lives and not failed(_judged(context, subject, found.form, left))
+    if not owned or (_same(left, found.fields) and lives == (found.status == "active")):
+        return None
+    return _save(
+        context,
+        subject,
+        Record(subject.study_id, found.form, _values(left)),
+        (found.id, found.key),
+        active=lives,
+        reason=reason,
+    )
+
+
+def _owned(unit: Unit, record_id: str, origin: Origin) -> set[str]:
+    owners = unit.proposals.accepted(record_id)
+    return {name for name, owner in owners.items() if owner.origin_id == origin.id}
 
 
 def _same(left: Any, right: Any) -> bool:
     return fhir_json.canonical(left) == fhir_json.canonical(right)
+
+
+def _values(fields: Mapping[str, Any]) -> dict[str, records.Value]:
+    return {name: records.value_from_json(raw) for name, raw in fields.items()}
+
+
+def _judged(
+    context: Context, subject: Subject, form: str, fields: Mapping[str, Any]
+) -> list[Issue]:
+    record = Record(subject.study_id, form, _values(fields))
+    return records.check(context.mappings.study, record)
+
+
+def _save(
+    context: Context,
+    subject: Subject,
+    record: Record,
+    named: tuple[str, str],
+    *,
+    active: bool = True,
+    reason: str = "sent by the source",
+) -> Stored:
+    """The record under this id and key, with its resources."""
+    record_id, key = named
+    stored = context.unit.records.save(
+        record_id,
+        subject_id=subject.id,
+        form=record.form,
+        key=key,
+        fields={name: records.value_to_json(value) for name, value in record.fields.items()},
+        status="active" if active else "withdrawn",
+        mapping_version=context.mappings.version,
+        actor=context.actor,
+        reason=reason,
+        message_id=context.message_id,
+    )
+    project(context.unit, context.mappings, stored, subject)
+    return stored
 
 
 @dataclass
@@ -65,31 +151,33 @@ class _Merge:
 
     def run(self) -> Accepted:
         context, decoded = self.context, self.decoded
-        form = context.mappings.study.form(decoded.form)
-        found = context.unit.records.find(self.subject.id, form.name, decoded.key)
-        record_id = context.mappings.derived_id(form.name, self.subject.study_id, decoded.key)
-        owners = context.unit.proposals.accepted(record_id) if found else {}
-        self._leave_old_record(record_id)
-        if decoded.fate == "withdraw":
-            return self._withdraw(found, owners)
+        found = context.unit.records.find(self.subject.id, decoded.form, decoded.key)
+        record_id = context.mappings.derived_id(decoded.form, self.subject.study_id, decoded.key)
         before = dict(found.fields) if found else {}
-        after, conflicts, taken = self._merged(before, owners)
-        for name in self._dropped(owners):
-            after.pop(name, None)
-        wrong = self._judge(after)
+        owners = context.unit.proposals.accepted(record_id) if found else {}
+        after, waits, taken = self._merged(before, owners)
+        wrong = _judged(context, self.subject, decoded.form, after)
         if failed(wrong):
             return Accepted("quarantined", found, tuple(wrong))
-        revived = found is not None and found.status == "withdrawn"
-        if found is not None and _same(before, after) and not revived:
-            self._own(found.id)
-            return Accepted("unchanged", found, conflicts=tuple(conflicts))
-        for name in taken:
-            self._propose(record_id, name, after[name], "accepted")
-        stored = self._save(record_id, after, "active", "sent by the source")
-        self._own(stored.id)
-        return Accepted("applied", stored, conflicts=tuple(conflicts))
+        if self.origin.record_id != record_id:  # its key or its patient was corrected
+            take_back(context, self.origin, reason="its source is about another record now")
+        conflicts = tuple(waits.values())
+        if found is None or found.status == "withdrawn" or not _same(before, after):
+            for name in taken:
+                self._propose(record_id, name, "accepted")
+            record = Record(self.subject.study_id, decoded.form, _values(after))
+            made = Accepted(
+                "applied",
+                _save(context, self.subject, record, (record_id, decoded.key)),
+                conflicts=conflicts,
+            )
+        else:
+            made = Accepted("unchanged", found, conflicts=conflicts)
+        self._own(record_id)
+        self._wait(record_id, waits)
+        return made
 
-    def _own(self, record_id: str | None) -> None:
+    def _own(self, record_id: str) -> None:
         o = self.origin
         self.context.unit.origins.put(
             o.source,
@@ -104,10 +192,10 @@ class _Merge:
 
     def _merged(
         self, before: Mapping[str, Any], owners: Mapping[str, Proposal]
-    ) -> tuple[dict[str, Any], list[Issue], list[str]]:
-        """The fields after it, the conflicts, and the names of those that this origin now owns."""
-        after = dict(before)
-        conflicts: list[Issue] = []
+    ) -> tuple[dict[str, Any], dict[str, Issue], list[str]]:
+        """The fields after it, why fields wait, and the names that this origin now owns."""
+        after = {name: value for name, value in before.items() if not self._drops(name, owners)}
+        waits: dict[str, Issue] = {}
         taken: list[str] = []
         for name, value in self.decoded.fields.items():
             new, trace = records.value_to_json(value), self.decoded.traces[name]
@@ -117,37 +205,50 @@ class _Merge:
             if name in before and owner is not None and owner.origin_id != self.origin.id:
                 cause = f"another source says otherwise of {name}"
                 remedy = "a person decides which of the two is right"
-                conflicts.append(Issue("conflict", cause, remedy, trace.expression))
+                waits[name] = Issue("conflict", cause, remedy, trace.expression)
             elif trace.review:
                 cause = f"{name} is proposed by '{trace.rule}', which a person accepts"
-                conflicts.append(
-                    Issue("business-rule", cause, "accept or refuse it", trace.expression)
-                )
+                waits[name] = Issue("review", cause, "accept or refuse it", trace.expression)
             else:
                 after[name] = new
                 taken.append(name)
+        return after, waits, taken
+
+    def _drops(self, name: str, owners: Mapping[str, Proposal]) -> bool:
+        """A field that this origin gave and, read without a fault, gives no more: a correction.
+
+        A resource is read as one block: what it gave as another one, it does not say any more.
+        """
+        owner = owners.get(name)
+        if owner is None or owner.origin_id != self.origin.id or name in self.decoded.fields:
+            return False
+        return not (failed(self.decoded.issues) and self._of_block(name))
+
+    def _of_block(self, name: str) -> bool:
+        blocks = self.context.mappings.forms[self.decoded.form].blocks
+        block = next(b for b in blocks if b.name == self.decoded.block)
+        return name in block.fields if block.fields else True
+
+    def _wait(self, record_id: str, waits: Mapping[str, Issue]) -> None:
+        """What waits of this origin: each value once, and what it says no more is superseded."""
+        unit, new = self.context.unit, dict(waits)
+        for one in unit.proposals.waiting(record_id):
+            if one.origin_id != self.origin.id:
                 continue
-            self._wait(name, new)
-        return after, conflicts, taken
+            said = self.decoded.fields
+            if one.field in new and _same(one.value, records.value_to_json(said[one.field])):
+                del new[one.field]
+            elif one.field in said or not failed(self.decoded.issues):
+                unit.proposals.set_status(one.id, "superseded")
+        for name in new:
+            self._propose(record_id, name, "waiting")
 
-    def _wait(self, name: str, value: Any) -> None:
-        """A waiting proposal, once for the same value of the same origin."""
-        d, context = self.decoded, self.context
-        record_id = context.mappings.derived_id(d.form, self.subject.study_id, d.key)
-        waits = (
-            p
-            for p in context.unit.proposals.waiting(record_id)
-            if p.field == name and p.origin_id == self.origin.id
-        )
-        if not any(_same(p.value, value) for p in waits):
-            self._propose(record_id, name, value, "waiting")
-
-    def _propose(self, record_id: str, name: str, value: Any, status: Any) -> None:
+    def _propose(self, record_id: str, name: str, status: ProposalStatus) -> None:
         trace = self.decoded.traces[name]
         self.context.unit.proposals.add(
             record_id,
             name,
-            value=value,
+            value=records.value_to_json(self.decoded.fields[name]),
             status=status,
             mapping_version=self.context.mappings.version,
             origin_id=self.origin.id,
@@ -156,77 +257,3 @@ class _Merge:
             path=trace.expression,
             rule=trace.rule,
         )
-
-    def _dropped(self, owners: Mapping[str, Proposal]) -> list[str]:
-        """Fields that this origin gave and, read without a fault, gives no more: a correction."""
-        if failed(self.decoded.issues):
-            return []
-        return [
-            name
-            for name, owner in owners.items()
-            if owner.origin_id == self.origin.id
-            and name not in self.decoded.fields
-            and self._of_block(name)
-        ]
-
-    def _of_block(self, name: str) -> bool:
-        blocks = self.context.mappings.forms[self.decoded.form].blocks
-        block = next(b for b in blocks if b.name == self.decoded.block)
-        return name in block.fields if block.fields else True
-
-    def _judge(self, after: Mapping[str, Any]) -> list[Issue]:
-        fields = {name: records.value_from_json(raw) for name, raw in after.items()}
-        record = Record(self.subject.study_id, self.decoded.form, fields)
-        return records.check(self.context.mappings.study, record)
-
-    def _save(self, record_id: str, fields: Mapping[str, Any], status: Any, reason: str) -> Stored:
-        context = self.context
-        stored = context.unit.records.save(
-            record_id,
-            subject_id=self.subject.id,
-            form=self.decoded.form,
-            key=self.decoded.key,
-            fields=fields,
-            status=status,
-            mapping_version=context.mappings.version,
-            actor=context.actor,
-            reason=reason,
-            message_id=context.message_id,
-        )
-        project(context.unit, context.mappings, stored, self.subject)
-        return stored
-
-    def _withdraw(self, found: Stored | None, owners: Mapping[str, Proposal]) -> Accepted:
-        """Take back what this origin gave; a record of which only its key is left is withdrawn."""
-        if found is None or found.status == "withdrawn":
-            cause = "it is entered in error, and nothing of it was taken"
-            return Accepted(
-                "unchanged", found, (Issue("business-rule", cause, severity="information"),)
-            )
-        own = [n for n, owner in owners.items() if owner.origin_id == self.origin.id]
-        stored = self._without(found, own)
-        return Accepted("applied", stored) if stored is not found else Accepted("unchanged", found)
-
-    def _without(self, found: Stored, names: list[str]) -> Stored:
-        key = self.context.mappings.study.form(found.form).key
-        gone = [name for name in names if name not in key]
-        left = {name: value for name, value in found.fields.items() if name not in gone}
-        status = "active" if any(name not in key for name in left) else "withdrawn"
-        if not gone and status == "active":
-            return found
-        merge = self if found.form == self.decoded.form else None
-        assert merge is not None
-        decoded = replace(self.decoded, key=found.key)
-        other = _Merge(self.context, decoded, self.subject, self.origin, self.position)
-        return other._save(found.id, left, status, "withdrawn by its source")
-
-    def _leave_old_record(self, record_id: str) -> None:
-        """The origin was about another record before (its key was corrected): take that back."""
-        old_id = self.origin.record_id
-        if old_id is None or old_id == record_id:
-            return
-        old = self.context.unit.records.get(old_id)
-        if old is None or old.subject_id != self.subject.id or old.form != self.decoded.form:
-            return
-        owners = self.context.unit.proposals.accepted(old_id)
-        self._without(old, [n for n, owner in owners.items() if owner.origin_id == self.origin.id])

@@ -2,7 +2,7 @@
 
 First a conditional create by the derived identifier; from then on an update by the id learned, with
 If-Match. Never a conditional update: several of them in parallel double a resource (HAPI FHIR
-8.4.0). One run at a time for a connection, held by the registry.
+8.4.0). A second caller takes up the run that is open: start one at a time for a connection.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,15 +18,24 @@ from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.decode import decode
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.deliveries import Delivery
+from fhirbridge.registry.deliveries import Delivery, DeliveryState
 from fhirbridge.registry.resources import ResourceRow
-from fhirbridge.registry.runs import Run
+from fhirbridge.registry.runs import Run, RunState
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.answer import Answer, outcome_text
-from fhirbridge.servers.retry import ComeBack, OutcomeUnknown
 from fhirbridge.sync.hospital import Hospital
 
 STATES = ("verified", "conflict", "dead", "withheld")
+_ALL = 1_000_000_000
+_ASK_AGAIN = frozenset({408, 409, 425})  # a 409 outlasts its repetitions while others write there
+
+
+class _Refused(BridgeError):
+    """The server's no to one resource. Sent again as it is, it would be refused again."""
+
+
+class _Gone(BridgeError):
+    """What was delivered is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,8 @@ class Deliver:
     tell: Callable[[str], None] = lambda line: None
     counts: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
+    since: datetime | None = None  # Patients that a pull saw before this are not trusted
+    doubtful: frozenset[str] = frozenset()
 
     def run(self) -> Run:
         """Deliver what is outstanding. What a killed run left half done is done again, once."""
@@ -57,50 +69,88 @@ class Deliver:
                 b.name for m in hospital.mappings.forms.values() for b in m.blocks if b.deliver
             ]
             outstanding = unit.deliveries.outstanding(hospital.connection.id, blocks=blocks)
+            self.since = _pulled_at(unit, hospital.connection.id)
+            self.doubtful = hospital.doubtful(unit)
             unit.commit()
         for row, delivery in outstanding:
-            self.one(row, delivery)
+            self.one(row, delivery, run)
         with hospital.registry.unit(hospital.site.id) as unit:
+            self.reasons += self.standing(unit)
+            counted = unit.runs.add_counts(run.id, self.counts)
             ended = unit.runs.finish(
                 run.id,
                 "incomplete" if self.reasons else "complete",
-                dict(self.counts),
+                counted.counts,
                 self.reasons,
             )
             unit.commit()
         return ended
 
-    def one(self, row: ResourceRow, delivery: Delivery | None) -> None:
+    def standing(self, unit: Unit) -> list[str]:
+        """What keeps the hospital from having what the study has, of this run and of those before:
+        a run that was killed told nobody.
+        """
+        hospital = self.hospital
+        types = {
+            m.resource for m in hospital.mappings.forms.values() if any(b.deliver for b in m.blocks)
+        }
+        rows = [row for type_ in sorted(types) for row in unit.resources.search(type_, count=_ALL)]
+        names = {row.id: f"{row.type}/{row.fhir_id}" for row in rows}
+        told = []
+        for one in unit.deliveries.of_connection(hospital.connection.id):
+            if one.resource_id not in names:
+                if one.remote_id is not None:
+                    told.append(f"{one.remote_id} there: withdrawn here since, and not there")
+            elif one.state in ("conflict", "dead"):
+                causes = "; ".join(issue.sentence() for issue in one.issues)
+                told.append(f"{names[one.resource_id]}: {one.state}: {causes}")
+        return told
+
+    def one(self, row: ResourceRow, delivery: Delivery | None, run: Run) -> None:
         with self.hospital.registry.read(self.hospital.site.id) as unit:
             parcel = self.parcel(unit, row, delivery)
         if isinstance(parcel, str):
             self.counts["withheld"] += 1
             self.tell(f"{row.type}/{row.fhir_id}: not sent, {parcel}")
             return
-        self.note(parcel, state="pending", attempts=(delivery.attempts if delivery else 0) + 1)
+        state: DeliveryState
         try:
-            answer = self.send(parcel)
-        except (ComeBack, OutcomeUnknown):
-            raise
-        except BridgeError as fault:
+            state, issues = self.attempt(parcel)
+        except _Refused as fault:
+            state, issues = "dead", fault.issues
+        except _Gone as fault:
+            state, issues = "conflict", fault.issues
+        except BridgeError as fault:  # a failing server or login is no fault of the resource
             if fault.issues[0].category == "transient":
                 raise
-            self.end(parcel, "dead", fault.issues)
+            self.note(parcel, issues=fault.issues)
+            self.counts["pending"] += 1
+            self.tell(f"{row.type}/{row.fhir_id}: pending - {fault.issues[0].sentence()}")
+            self.reasons.append(f"{row.type}/{row.fhir_id}: {fault.issues[0].sentence()}")
             return
+        self.end(parcel, state, issues, run)
+
+    def attempt(self, parcel: _Parcel) -> tuple[DeliveryState, tuple[Issue, ...]]:
+        """Send it, or only read it back where a run before this came so far."""
+        delivery = parcel.delivery
+        arrived = delivery and delivery.state == "sent"
+        if delivery and arrived and delivery.sent_sha256 == parcel.row.sha256:
+            return self.read_back(parcel, delivery.remote_id or "")
+        self.note(parcel, state="pending", attempts=(delivery.attempts if delivery else 0) + 1)
+        answer = self.send(parcel)
         self.crash.reach("deliver.after-send")
         if isinstance(answer, Issue):
-            self.end(parcel, "conflict", (answer,))
-            return
-        body = answer.body or {}
+            return "conflict", (answer,)
+        id = str((answer.body or {})["id"])
         self.note(
             parcel,
             state="sent",
-            remote_id=str(body["id"]),
+            remote_id=id,
             remote_version=answer.version,
-            sent_sha256=row.sha256,
+            sent_sha256=parcel.row.sha256,
             issues=(),
         )
-        self.read_back(parcel, str(body["id"]))
+        return self.read_back(parcel, id)
 
     def parcel(self, unit: Unit, row: ResourceRow, delivery: Delivery | None) -> _Parcel | str:
         """The resource as the hospital gets it, or why it gets none."""
@@ -110,8 +160,9 @@ class Deliver:
             return "its record is gone"
         if delivery is None and self.echoes(unit, row):
             return "it came from there"
-        patients = self.hospital.patient_ids(unit, subject)
-        if len(patients) != 1:
+        seen = self.hospital.patient_ids(unit, subject, since=self.since)
+        patients = [id for id in seen if id not in self.doubtful]
+        if len(patients) != 1 or len(seen) != 1:
             self.reasons.append(f"{subject.study_id}: {len(patients)} patients there; pull first")
             return f"{len(patients)} patients are known there for {subject.study_id}"
         body = {**row.body, "subject": {"reference": f"Patient/{patients[0]}"}}
@@ -141,7 +192,7 @@ class Deliver:
         token = f"{identifier['system']}|{identifier['value']}"
         made = server.create(parcel.body, if_none_exist=f"identifier={quote(token, safe='')}")
         if made.status >= 400:
-            raise _refused(made, "the create")
+            raise _refused(made, "the create", made=True)
         there = self.located(parcel, made)
         id = str((there.body or {})["id"])
         if made.status == 201 or self.equal(parcel, there):
@@ -163,22 +214,33 @@ class Deliver:
         return there
 
     def update(self, parcel: _Parcel, id: str, version: str) -> Answer | Issue:
+        """Over exactly this version. Looked at first: an update of what was deleted there makes it
+        again (HAPI FHIR 8.4.0), and one whose answer was lost is there already.
+        """
+        now = self.hospital.server.get(f"{parcel.row.type}/{id}")
+        if now.status >= 400:
+            raise _refused(now, "reading what was delivered before")
+        if self.equal(parcel, now):
+            return now
+        if now.version != version:
+            return self.overtaken(parcel, id, version)
         body = {**parcel.body, "id": id}
         made = self.hospital.server.update(body, version=version)
         if made.status < 400:
             return self.located(parcel, made) if not (made.body or {}).get("id") else made
         if made.status in (409, 412):
-            now = self.hospital.server.get(f"{parcel.row.type}/{id}")
-            if now.status < 400 and self.equal(parcel, now):
-                return now  # an earlier attempt of ours arrived, its answer did not
-            cause = f"{parcel.row.type}/{id} was changed there since version {version}"
-            return Issue("conflict", cause, "a person decides which of the two is right")
+            return self.overtaken(parcel, id, version)
         raise _refused(made, "the update")
 
-    def equal(self, parcel: _Parcel, there: Answer) -> bool:
-        return not missing(parcel.body, there.body or {})
+    def overtaken(self, parcel: _Parcel, id: str, version: str) -> Issue:
+        cause = f"{parcel.row.type}/{id} was changed there since version {version}"
+        return Issue("conflict", cause, "a person decides which of the two is right")
 
-    def read_back(self, parcel: _Parcel, id: str) -> None:
+    def equal(self, parcel: _Parcel, there: Answer) -> bool:
+        body = there.body or {}
+        return not missing(parcel.body, body) and not self.unlike(parcel, body)
+
+    def read_back(self, parcel: _Parcel, id: str) -> tuple[DeliveryState, tuple[Issue, ...]]:
         """Verified when every element that was sent is there, and reads as the record does."""
         there = self.hospital.server.get(f"{parcel.row.type}/{id}")
         if there.status >= 400:
@@ -189,7 +251,7 @@ class Deliver:
         ]
         issues += self.unlike(parcel, there.body or {})
         self.note(parcel, state="sent", remote_id=id, remote_version=there.version)
-        self.end(parcel, "conflict" if issues else "verified", tuple(issues))
+        return "conflict" if issues else "verified", tuple(issues)
 
     def unlike(self, parcel: _Parcel, there: Mapping[str, Any]) -> list[Issue]:
         """What reads otherwise there than in what we sent."""
@@ -208,24 +270,46 @@ class Deliver:
             unit.deliveries.put(hospital.connection.id, parcel.row.id, **changes)
             unit.commit()
 
-    def end(self, parcel: _Parcel, state: str, issues: tuple[Issue, ...]) -> None:
-        self.note(parcel, state=state, sent_sha256=parcel.row.sha256, issues=issues)
-        self.counts[state] += 1
+    def end(
+        self, parcel: _Parcel, state: DeliveryState, issues: tuple[Issue, ...], run: Run
+    ) -> None:
+        """The state and its count are one transaction: a killed run's counts are not lost."""
+        hospital, row = self.hospital, parcel.row
+        with hospital.registry.unit(hospital.site.id) as unit:
+            unit.deliveries.put(
+                hospital.connection.id, row.id, state=state, sent_sha256=row.sha256, issues=issues
+            )
+            unit.runs.add_counts(run.id, {state: 1})
+            unit.commit()
         name = f"{parcel.row.type}/{parcel.row.fhir_id}"
         told = "; ".join(issue.sentence() for issue in issues)
         self.tell(f"{name}: {state}{' - ' + told if told else ''}")
-        if state != "verified":
-            self.reasons.append(f"{name}: {state}: {issues[0].sentence()}")
 
 
 def _names(mapping: Any) -> set[str]:
     return {block.name for block in mapping.blocks}
 
 
-def _refused(answer: Answer, doing: str) -> BridgeError:
+def _refused(answer: Answer, doing: str, *, made: bool = False) -> BridgeError:
     told = outcome_text(answer) or "no reason given"
-    cause = f"{doing} was answered with {answer.status}: {told}"
-    return BridgeError(Issue("remote", cause, "show this to the hospital's IT"))
+    issue = Issue(
+        "remote",
+        f"{doing} was answered with {answer.status}: {told}",
+        "show this to the hospital's IT",
+    )
+    if answer.status >= 500 or answer.status in _ASK_AGAIN:
+        return BridgeError(issue)
+    if answer.status == 410 or (answer.status == 404 and not made):
+        cause = f"{doing} was answered with {answer.status}: it was deleted there"
+        return _Gone(Issue("conflict", cause, "a person decides whether it is made again"))
+    return _Refused(issue)
+
+
+def _pulled_at(unit: Unit, connection_id: str) -> datetime | None:
+    """When the last pull that came to its end began."""
+    ends: tuple[RunState, ...] = ("complete", "incomplete")
+    runs = [unit.runs.latest(connection_id, "pull", state=state) for state in ends]
+    return max((run.started_at for run in runs if run), default=None)
 
 
 def missing(sent: Any, there: Any, at: str = "") -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.registry.sites import Connection, Site
@@ -32,10 +33,29 @@ class Hospital:
     def base(self) -> str:
         return self.connection.base_url.rstrip("/")
 
-    def patient_ids(self, unit: Unit, subject: Subject) -> list[str]:
-        """The ids of the subject's Patients there, as far as a pull has seen them."""
+    def patient_ids(self, unit: Unit, subject: Subject, *, since: datetime | None) -> list[str]:
+        """The ids of the subject's Patients there that a pull has seen since then.
+
+        One that a search by the subject's identifiers finds no more is nobody's: an identifier may
+        have been given to the wrong Patient, and corrected.
+        """
         return sorted(
             origin.source_id
             for origin in unit.origins.of_record(patient_id(self.mappings, subject))
-            if origin.source == self.source and origin.resource_type == "Patient"
+            if origin.source == self.source
+            and origin.resource_type == "Patient"
+            and (since is None or origin.seen_at >= since)
         )
+
+    def doubtful(self, unit: Unit) -> frozenset[str]:
+        """The ids of Patients there of whom it waits to be settled who they are."""
+        return frozenset(
+            held.source_id
+            for held in unit.quarantine.waiting(limit=1_000_000)
+            if held.resource_type == "Patient" and held.part == 0 and held.source_id
+            if self.sent(unit, held.message_id)
+        )
+
+    def sent(self, unit: Unit, message_id: str) -> bool:
+        message = unit.messages.get(message_id)
+        return message is not None and message.source == self.source

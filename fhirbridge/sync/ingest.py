@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 from fhirbridge.fhir.bundle import Entry
-from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.decode import Decoded, decode
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue, failed
@@ -25,13 +23,13 @@ from fhirbridge.registry.messages import Message, Receipt, ReceiptEntry
 from fhirbridge.registry.proposals import Origin
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.accept import Accepted, Context, accept
+from fhirbridge.sync import source
+from fhirbridge.sync.accept import Accepted, Context, accept, take_back, withdraw
 from fhirbridge.sync.judge import judge
 from fhirbridge.sync.whose import Whose
 
 FATES = ("applied", "unchanged", "superseded", "quarantined", "refused")
 _ORDER = {"Patient": 0, "Condition": 1, "Procedure": 2, "Observation": 3}
-_STAMPS = ("versionId", "lastUpdated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,11 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
 
 
 def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = "") -> Receipt:
-    """The message's receipt after (again) reading it: the first time and every replay."""
+    """The message's receipt after reading it: the first time and every replay.
+
+    A replay reads only what still waits: what was taken may have been corrected since by a later
+    message, and what was sent again counts as that says.
+    """
     told: list[ReceiptEntry] = []
     issues: tuple[Issue, ...] = ()
     try:
@@ -109,49 +111,74 @@ class _Work:
     base: str
     whose: Whose = field(init=False)
     context: Context = field(init=False)
+    settled: dict[int, ReceiptEntry] = field(init=False)  # of a replay, by position
 
     def __post_init__(self) -> None:
-        source = self.message.source
-        self.whose = Whose(self.unit, self.mappings, source, self.base)
-        self.context = Context(self.unit, self.mappings, self.message.id, source)
+        unit, message = self.unit, self.message
+        self.whose = Whose(unit, self.mappings, message.source, self.base)
+        self.context = Context(unit, self.mappings, message.id, message.source)
+        before = unit.receipts.of_message(message.id)
+        done = before.entries if before and before.state == "done" else ()
+        held = unit.quarantine.of_message(message.id) if done else []
+        waiting = {one.position for one in held if one.state == "waiting"}
+        self.settled = {one.position: one for one in done if one.position not in waiting}
 
     def entries(self, found: list[tuple[Entry, list[Issue]]]) -> list[ReceiptEntry]:
         """In the order of what depends on what, told in the order in which they came."""
-        resources = (entry.resource for entry, _ in found if _type(entry) == "Patient")
-        self.whose.count(resource for resource in resources if resource)
-        ordered = sorted(found, key=lambda pair: _ORDER.get(_type(pair[0]), 9))
-        told = [self.entry(entry, issues) for entry, issues in ordered]
+        people = (e.resource for e, i in found if source.resource_type(e) == "Patient" and not i)
+        self.whose.count(person for person in people if person)
+        ordered = sorted(found, key=lambda pair: _ORDER.get(source.resource_type(pair[0]), 9))
+        told = [
+            self.again(entry, self.settled[entry.position])
+            if entry.position in self.settled
+            else self.entry(entry, issues)
+            for entry, issues in ordered
+        ]
         return sorted(told, key=lambda one: one.position)
+
+    def again(self, entry: Entry, told: ReceiptEntry) -> ReceiptEntry:
+        """An entry of a replay that does not wait: as it was told, for the others to refer to."""
+        if told.resource_type == "Patient" and entry.resource:
+            found = self.whose.of_patient(entry.resource, entry.root)
+            if isinstance(found, Subject):
+                self.remember(entry, entry.resource, found)
+        return replace(told, fate="superseded") if told.fate == "quarantined" else told
 
     def entry(self, entry: Entry, issues: list[Issue]) -> ReceiptEntry:
         told = ReceiptEntry(
             entry.position,
             0,
             "refused",
-            resource_type=_type(entry) or None,
-            source_id=_source_id(entry),
-            identifier=_identifier(entry.resource),
+            resource_type=source.resource_type(entry) or None,
+            source_id=source.source_id(entry),
+            identifier=source.identifier(entry.resource),
             mapping_version=self.mappings.version,
         )
-        if failed(issues) or entry.resource is None:
-            return self.hold(told, tuple(issues) or (_no_resource(entry),))
-        if entry.search_mode == "outcome" or entry.resource["resourceType"] == "OperationOutcome":
-            text = "; ".join(_texts(entry.resource)) or "no text"
+        if told.resource_type == "OperationOutcome":  # valid or not, it is no data
+            text = "; ".join(source.remarks(entry.resource or {})) or "no text"
             issue = Issue("remote", f"the server remarks: {text}", severity="warning")
             return replace(told, issues=(issue,))
+        if failed(issues) or entry.resource is None:
+            return self.hold(told, tuple(issues) or (_no_resource(entry),))
         if entry.method == "DELETE":
             cause, remedy = "deletions are not taken", "send the resource as entered-in-error"
             return replace(told, issues=(Issue("not-supported", cause, remedy, entry.root),))
         existing = self.existing(entry)
         if existing is not None:
-            return replace(told, fate="unchanged", record_id=existing)
+            return self.free(replace(told, fate="unchanged", record_id=existing))
         origin = self.origin(entry)
         if isinstance(origin, Issue):
-            return replace(told, fate="superseded", issues=(origin,))
+            return self.free(replace(told, fate="superseded", issues=(origin,)))
         self.unit.quarantine.supersede(
             origin.source, origin.resource_type, origin.source_id, by=self.message.id
         )
         return self.read(told, entry, entry.resource, origin)
+
+    def free(self, told: ReceiptEntry) -> ReceiptEntry:
+        """Nothing of the entry waits (any more)."""
+        for part in (0, 1):
+            self.unit.quarantine.release(self.message.id, told.position, part)
+        return told
 
     def hold(self, told: ReceiptEntry, issues: tuple[Issue, ...]) -> ReceiptEntry:
         """Into quarantine, unless the whole message was refused before it came so far."""
@@ -172,7 +199,7 @@ class _Work:
         if name != "identifier" or not divided:
             return None
         found = self.unit.resources.search(
-            _type(entry), tokens=[("identifier", [(system, value)])], count=1
+            source.resource_type(entry), tokens=[("identifier", [(system, value)])], count=1
         )
         return found[0].record_id if found else None
 
@@ -180,8 +207,8 @@ class _Work:
         """The source resource in this version; an older version than the one seen is superseded."""
         resource = entry.resource or {}
         meta = resource.get("meta", {})
-        stamped = _instant(meta.get("lastUpdated"))
-        source_id = _source_id(entry)
+        stamped = source.instant(meta.get("lastUpdated"))
+        source_id = source.source_id(entry)
         seen = self.unit.origins.find(self.message.source, resource["resourceType"], source_id)
         if seen and seen.last_updated and stamped and stamped < seen.last_updated:
             cause = "a newer version of it was read before"
@@ -192,7 +219,7 @@ class _Work:
             source_id,
             version_id=meta.get("versionId"),
             last_updated=stamped,
-            sha256=_content_hash(resource),
+            sha256=source.content_hash(resource),
         )
 
     def read(
@@ -203,19 +230,32 @@ class _Work:
         )[0]
         told = replace(told, issues=decoded.issues, rule=decoded.block or None)
         if decoded.fate == "refuse":
-            self.unit.quarantine.release(self.message.id, told.position, 0)
-            return told
+            return self.free(self.refused(told, origin))
         if decoded.fate == "hold":
-            return self.hold(told, decoded.issues)
+            return self.hold(told, (*decoded.issues, *_stays(origin, entry)))
+        if decoded.fate == "withdraw":
+            return self.taken(told, withdraw(self.context, origin), decoded)
         subject = self.subject(entry, resource, decoded)
         if isinstance(subject, Issue):
-            if self.unmatched == "refuse":
-                return replace(told, issues=(subject, *decoded.issues))
-            return self.hold(told, (subject, *decoded.issues))
+            issues = (subject, *decoded.issues, *_stays(origin, entry))
+            if self.unmatched == "refuse" and not origin.record_id:
+                return self.free(replace(told, issues=issues))
+            return self.hold(told, issues)
         if decoded.form == "subject":
             decoded = self.enrolled(decoded, subject)
         return self.taken(
             told, accept(self.context, decoded, subject, origin, position=told.position), decoded
+        )
+
+    def refused(self, told: ReceiptEntry, origin: Origin) -> ReceiptEntry:
+        """Not for the study, or not any more: then what an earlier version gave is taken back."""
+        stored = take_back(self.context, origin, reason="corrected by its source")
+        if stored is None:
+            return told
+        cause = "an earlier version of it was taken, and is taken back"
+        told = replace(told, fate="applied", record_id=stored.id)
+        return replace(
+            told, issues=(*told.issues, Issue("conflict", cause, severity="information"))
         )
 
     def taken(self, told: ReceiptEntry, result: Accepted, decoded: Decoded) -> ReceiptEntry:
@@ -238,14 +278,18 @@ class _Work:
             return self.whose.of_reference(decoded.patient, f"{entry.root}.subject")
         found = self.whose.of_patient(resource, entry.root)
         study_id = decoded.fields.get("study_id")
-        if isinstance(found, Issue) and self.unmatched == "enrol" and isinstance(study_id, str):
+        unknown = isinstance(found, Issue) and found.category == "unknown-subject"
+        if unknown and self.unmatched == "enrol" and isinstance(study_id, str):
             ids = decoded.fields.get("hospital_ids", ())
             pairs = [(i.system, i.value) for i in ids] if isinstance(ids, tuple) else []
             found = self.unit.subjects.enrol(study_id, pairs)
         if isinstance(found, Subject):
-            id = resource.get("id", "")
-            self.whose.remember(found, entry.full_url, f"Patient/{id}" if id else "")
+            self.remember(entry, resource, found)
         return found
+
+    def remember(self, entry: Entry, resource: Mapping[str, Any], subject: Subject) -> None:
+        id = resource.get("id", "")
+        self.whose.remember(subject, entry.full_url, f"Patient/{id}" if id else "")
 
     def enrolled(self, decoded: Decoded, subject: Subject) -> Decoded:
         """A Patient's fields for the record: its identifiers stay in the vault."""
@@ -261,47 +305,19 @@ class _Work:
         """What the source resource is called wherever it comes from: its identifier before its
         id.
         """
-        named = _identifier(resource)
-        return named or f"{self.base or self.message.source}|{_type(entry)}/{_source_id(entry)}"
-
-
-def _type(entry: Entry) -> str:
-    return str((entry.resource or {}).get("resourceType", ""))
-
-
-def _identifier(resource: Mapping[str, Any] | None) -> str | None:
-    """The first identifier that names its system, as `system|value`."""
-    for one in (resource or {}).get("identifier", ()):
-        if isinstance(one, Mapping) and "system" in one and "value" in one:
-            return f"{one['system']}|{one['value']}"
-    return None
-
-
-def _source_id(entry: Entry) -> str:
-    """The id at the source; where it has none yet, its identifier, its fullUrl, its content."""
-    resource = entry.resource or {}
-    return str(
-        resource.get("id") or _identifier(resource) or entry.full_url or _content_hash(resource)
-    )
-
-
-def _content_hash(resource: Mapping[str, Any]) -> str:
-    """Of the content without the server's stamps: equal content of two versions is equal."""
-    meta = {k: v for k, v in resource.get("meta", {}).items() if k not in _STAMPS}
-    return hashlib.sha256(fhir_json.canonical({**resource, "meta": meta})).hexdigest()
-
-
-def _instant(text: Any) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-
-
-def _texts(outcome: Mapping[str, Any]) -> Iterator[str]:
-    for issue in outcome.get("issue", ()):
-        yield issue.get("details", {}).get("text") or issue.get("diagnostics") or issue["code"]
+        where = self.base or self.message.source
+        name = f"{source.resource_type(entry)}/{source.source_id(entry)}"
+        return source.identifier(resource) or f"{where}|{name}"
 
 
 def _no_resource(entry: Entry) -> Issue:
     return Issue("required", "the entry holds no resource", "send one", entry.root)
+
+
+def _stays(origin: Origin, entry: Entry) -> tuple[Issue, ...]:
+    """What waits was a record's before: the record keeps that until this is settled."""
+    if origin.record_id is None:
+        return ()
+    cause = "an earlier version of it was taken, and the record still says what that said"
+    remedy = "look at the record, too"
+    return (Issue("conflict", cause, remedy, entry.root, severity="warning"),)

@@ -13,6 +13,9 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
+# Of a page, what says nothing of its entries: for a fault there no resource is given up. Where the
+# next page is, the client has judged for itself.
+_COVER = re.compile(r"Bundle\.(id|meta|language|identifier|timestamp|total|link)\b")
 
 
 MOST_ENTRIES = 5_000
@@ -34,12 +37,27 @@ def judge(body: bytes, *, kind: str) -> list[tuple[Entry, list[Issue]]]:
         found = _ENTRY.match(issue.expression)
         if found and not alone:
             own.setdefault(int(found[1]), []).append(issue)
-        else:
+        elif kind != "page" or not _COVER.match(issue.expression):
             whole.append(issue)
     refused = issues if alone or kind.startswith("push/") else whole
     if refused:
         raise BridgeError(*refused)
-    return [(entry, own.get(entry.position, [])) for entry in bundle.entries(made)]
+    entries = bundle.entries(made if alone else _shaped(made))
+    return [(entry, own.get(entry.position, [])) for entry in entries]
+
+
+def _shaped(made: Mapping[str, Any]) -> dict[str, Any]:
+    """A Bundle whose entries can be walked: what is no object in them was found wrong already."""
+    given = made.get("entry")
+    entries = [
+        {
+            name: value
+            for name, value in (entry if isinstance(entry, Mapping) else {}).items()
+            if name == "fullUrl" or isinstance(value, Mapping)
+        }
+        for entry in (given if isinstance(given, list) else ())
+    ]
+    return {**made, "entry": entries}
 
 
 def _refuse_other_kind(made: Mapping[str, Any], kind: str) -> None:

@@ -7,11 +7,11 @@ killed is taken up where it stopped. A run ends complete, incomplete with reason
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fhirbridge.crash import Crash
-from fhirbridge.outcome import BridgeError
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.messages import Receipt, ReceiptEntry
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.subjects import Subject
@@ -38,6 +38,7 @@ class Pull:
     tell: Tell = lambda line: None
     tell_each: Tell = lambda line: None
     reasons: list[str] = field(default_factory=list)
+    unsure: set[str] = field(default_factory=set)  # study ids of whom no Patient is surely known
 
     def run(self) -> Run:
         """Begin a run, or take up the one that a crash left; raises nothing that is not final.
@@ -60,12 +61,11 @@ class Pull:
         with self.hospital.registry.read(self.hospital.site.id) as unit:
             identities = unit.subjects.identities(subject.id)
         for number, (system, value) in enumerate(identities):
-            search = {"identifier": f"{system}|{value}", "_count": str(self.page_size)}
-            self.stream(run, f"{subject.study_id}/Patient/{number}", "Patient", search)
-        with self.hospital.registry.read(self.hospital.site.id) as unit:
-            patients = self.hospital.patient_ids(unit, subject)
-        if not patients:
-            self.reasons.append(f"{subject.study_id}: no Patient there is surely this person")
+            # The number of identifiers is in the name: one that was added since moves the others.
+            name = f"{subject.study_id}/Patient/{number + 1} of {len(identities)}"
+            search = {"identifier": f"{system}|{value}", "_count": str(max(self.page_size, 10))}
+            self.stream(run, name, "Patient", search)
+        patients = self.patients(run, subject)
         types = [m.resource for m in self.hospital.mappings.forms.values() if m.patient]
         for patient in patients:
             for resource_type in sorted(set(types)):
@@ -73,21 +73,40 @@ class Pull:
                 stream = f"{subject.study_id}/{resource_type}/{patient}"
                 self.stream(run, stream, resource_type, search)
 
+    def patients(self, run: Run, subject: Subject) -> list[str]:
+        """The Patients there that are surely this person, by what this run has seen."""
+        hospital = self.hospital
+        with hospital.registry.read(hospital.site.id) as unit:
+            known = hospital.patient_ids(unit, subject, since=None)
+            seen = hospital.patient_ids(unit, subject, since=run.started_at)
+        gone = sorted({*known} - {*seen})
+        if subject.study_id in self.unsure or not known:
+            self.reasons.append(f"{subject.study_id}: no Patient there is surely this person")
+            return []
+        if gone:
+            told = ", ".join(f"Patient/{id}" for id in gone)
+            self.reasons.append(f"{subject.study_id}: {told} was this person, and is not found now")
+        return seen
+
     def stream(self, run: Run, name: str, resource_type: str, search: dict[str, str]) -> None:
         """All pages of one search, from where an earlier attempt of this run stopped."""
         with self.hospital.registry.read(self.hospital.site.id) as unit:
             cursor = unit.cursors.of_run(run.id).get(name)
         if cursor is not None and cursor.state == "done":
             return
-        start = cursor.next_url if cursor else None
+        people = resource_type == "Patient"
+        start = cursor.next_url if cursor and not people else None
         try:
-            self.pages(run, name, self.walk(resource_type, search, start))
+            pages = self.walk(resource_type, search, start)
+            self.pages(run, name, _sole(pages, search["identifier"]) if people else pages)
         except ComeBack:
             raise
         except BridgeError as fault:
             if fault.issues[0].category == "transient":
                 raise
             self.reasons.append(f"{name}: {fault.issues[0].sentence()}")
+            if people:
+                self.unsure.add(_study_id(name))
 
     def walk(self, resource_type: str, search: dict[str, str], start: str | None) -> Iterator[Page]:
         """The pages; where the server has forgotten its link, the search anew."""
@@ -96,7 +115,7 @@ class Pull:
         except PageExpired:
             yield from self.hospital.server.pages(resource_type, search)
 
-    def pages(self, run: Run, name: str, pages: Iterator[Page]) -> None:
+    def pages(self, run: Run, name: str, pages: Iterable[Page]) -> None:
         hospital = self.hospital
         for page in pages:
             with hospital.registry.unit(hospital.site.id) as unit:
@@ -105,6 +124,8 @@ class Pull:
             for entry in receipt.entries:
                 self.tell_each(_line(entry))
             self.crash.reach("pull.after-page")
+            if receipt.state == "refused":
+                raise BridgeError(*receipt.issues)
 
     def page(self, unit: Unit, run: Run, name: str, page: Page) -> Receipt:
         """Ingest one page and move the cursor, in the caller's transaction."""
@@ -112,14 +133,20 @@ class Pull:
         key = f"{run.id}:{unit.new_id()}"
         incoming = Incoming(hospital.source, "page", key, page.raw, hospital.base)
         receipt = ingest(unit, hospital.mappings, incoming).receipt
+        unit.runs.add_counts(run.id, {"pages": 1, **receipt.counts})
+        if receipt.state == "refused":  # the whole page: the cursor stays before it
+            return receipt
+        unsure = any(_unsure(entry) for entry in receipt.entries)
+        if unsure:
+            self.unsure.add(_study_id(name))
         unit.cursors.put(
             run.id,
             name,
-            state="open" if page.next_url else "done",
+            # Left open, it is read again where a crash takes with it what was unsure.
+            state="open" if page.next_url or unsure else "done",
             next_url=page.next_url,
             page=page.number,
         )
-        unit.runs.add_counts(run.id, {"pages": 1, **receipt.counts})
         return receipt
 
     def finish(self, run: Run) -> Run:
@@ -135,6 +162,39 @@ class Pull:
             )
             unit.commit()
         return ended
+
+
+def _sole(pages: Iterator[Page], token: str) -> list[Page]:
+    """All pages of one identifier's Patients. They are judged together on one page only: several
+    on several pages are refused, or each of them would look like the only one.
+    """
+    read = list(pages)
+    if sum(_carries(page, token) for page in read) > 1:
+        cause = "Patients with one identifier came on several pages"
+        raise BridgeError(Issue("conflict", cause, "have the hospital say which of them it is"))
+    return read
+
+
+def _carries(page: Page, token: str) -> bool:
+    entries = page.bundle.get("entry")
+    return any(
+        f"{identifier.get('system')}|{identifier.get('value')}" == token
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
+        for identifier in entry["resource"].get("identifier") or ()
+        if isinstance(identifier, dict)
+    )
+
+
+def _unsure(entry: ReceiptEntry) -> bool:
+    """A Patient that waits for another reason than that it is nobody of the study."""
+    if entry.resource_type != "Patient" or entry.fate != "quarantined":
+        return False
+    return not any(issue.category == "unknown-subject" for issue in entry.issues)
+
+
+def _study_id(stream: str) -> str:
+    return stream.partition("/Patient/")[0]
 
 
 def _line(entry: ReceiptEntry) -> str:

@@ -73,9 +73,13 @@ class Whose:
             return Issue("required", "it says not whose it is", "send the patient's reference", at)
         subject = self._of_text(str(reference.get("reference", "")))
         identifier = reference.get("identifier", {})
-        if subject is None and "system" in identifier and "value" in identifier:
-            subject = self.by_identifier(identifier["system"], identifier["value"])
-        return subject or _unknown(at)
+        named = None
+        if "system" in identifier and "value" in identifier:
+            named = self.by_identifier(identifier["system"], identifier["value"])
+        if subject and named and subject.id != named.id:
+            cause = "its reference means one subject, and the identifier beside it another"
+            return Issue("conflict", cause, "have the reference corrected", at)
+        return subject or named or _unknown(at)
 
     def _of_text(self, text: str) -> Subject | None:
         if text in self.known:

@@ -68,4 +68,5 @@ def quantity(value: Any, code: str = "{score}", **more: Any) -> Resource:
 def site(code: str, *sides: str) -> Resource:
     url = f"{MCODE}/mcode-laterality-qualifier"
     beside = [{"url": url, "valueCodeableConcept": concept((SCT, side))} for side in sides]
-    return concept((SCT, code), **({"extension": beside} if beside else {}))
+    made = concept((SCT, code))
+    return {**made, "extension": beside} if beside else made
