@@ -64,6 +64,8 @@ def decode(
         if block is not None:
             return [_Reader(mappings, mapping, block, resource, source, root).decode()]
         faults += [fault] if fault else []
+    if any(m.gate and _gate(m.gate, resource, root)[0] == "withdraw" for m in candidates):
+        return [_ended("withdraw")]  # what is entered in error may have lost its code with it
     issues = tuple(Issue(f.category, f.cause, f.remedy, at) for f, at in faults)
     fate: Fate = "refuse" if all(f.refused for f, _ in faults) else "hold"
     return [replace(_ended(fate, *issues), patient=_patient(candidates[0], resource, root))]
@@ -180,12 +182,14 @@ class _Reader:
             self.read(row)
         if fate == "record":
             self.required()
+        elif fate == "withdraw":
+            return self.ended(fate)  # by what it was, whatever is left of it
         if self.keyless:
             cause = f"{', '.join(self.keyless)} cannot be read, and without it there is no record"
             self.issues.append(Issue("required", cause, "send it with the resource", self.root))
             return self.ended("hold")
         if any(name not in self.fields for name in self.block.fields):
-            return self.ended("hold" if fate == "record" else fate)
+            return self.ended("hold")
         return self.ended(fate)
 
     @property

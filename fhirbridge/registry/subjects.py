@@ -75,6 +75,12 @@ class Subjects:
         found = self.scope.one(_Identity, rows.where(tables.subject_identity.c.hash == hashed))
         return None if found is None else found.subject_id
 
+    def pseudonym(self, system: str, value: str) -> str:
+        """What stands for an identity where its value must not: the same for the same, and only
+        for who holds the vault's key.
+        """
+        return self._hash(system, value)[:32]
+
     def by_identity(self, system: str, value: str) -> Subject | None:
         owner = self._owner(self._hash(system, value))
         return None if owner is None else self.by_id(owner)

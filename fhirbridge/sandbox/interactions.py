@@ -66,10 +66,9 @@ class Interactions:
         count = asked.count or self._page_size
         if len(found) > count:
             self._results[id_] = result
-        bundle = self._page(id_, result, 0, count, base)
         query = "&".join(f"{quote(name)}={quote(text, safe='|,:/')}" for name, text in pairs)
         address = f"{base}/{kind}" + (f"?{query}" if query else "")
-        bundle["link"].insert(0, {"relation": "self", "url": address})
+        bundle = self._page(id_, result, 0, count, base, address=address)
         return Answer(200, {**bundle, "total": len(found)} if asked.total else bundle)
 
     def page(self, id_: str, offset: str, count: str, base: str) -> Answer:
@@ -79,13 +78,17 @@ class Interactions:
             raise Refusal("not-found", f"the search {id_} is not here any more", status=410)
         if not (offset.isdigit() and count.isdigit() and int(count)):
             raise Refusal("value", "this is no page link that this server gave")
-        return Answer(200, self._page(id_, result, int(offset), int(count), base))
+        address = f"{base}?_getpages={id_}&_getpagesoffset={offset}&_count={count}"
+        page = self._page(id_, result, int(offset), int(count), base, address=address)
+        return Answer(200, page)
 
-    def _page(self, id_: str, result: _Result, offset: int, count: int, base: str) -> Resource:
+    def _page(
+        self, id_: str, result: _Result, offset: int, count: int, base: str, *, address: str
+    ) -> Resource:
         keys = result.keys[offset : offset + count]
         present = [v for kind, one in keys for v in self._store.live(kind, [one])]
         bundle = self._bundle("searchset", [_match(v, base) for v in present])
-        bundle["link"] = []
+        bundle["link"] = [{"relation": "self", "url": address}]
         if offset + count < len(result.keys):
             query = f"_getpages={id_}&_getpagesoffset={offset + count}&_count={count}"
             bundle["link"].append({"relation": "next", "url": f"{base}?{query}"})

@@ -150,8 +150,8 @@ class _Work:
             0,
             "refused",
             resource_type=source.resource_type(entry) or None,
-            source_id=source.source_id(entry),
-            identifier=source.identifier(entry.resource),
+            source_id=self.source_id(entry),
+            identifier=None if _is_person(entry) else source.identifier(entry.resource),
             mapping_version=self.mappings.version,
         )
         if told.resource_type == "OperationOutcome":  # valid or not, it is no data
@@ -173,6 +173,14 @@ class _Work:
             origin.source, origin.resource_type, origin.source_id, by=self.message.id
         )
         return self.read(told, entry, entry.resource, origin)
+
+    def source_id(self, entry: Entry) -> str:
+        """A person's number stands in the vault alone: where only it names them, its pseudonym."""
+        named = source.identifier(entry.resource)
+        if not _is_person(entry) or named is None or (entry.resource or {}).get("id"):
+            return source.source_id(entry)
+        system, _, value = named.partition("|")
+        return self.unit.subjects.pseudonym(system, value)
 
     def free(self, told: ReceiptEntry) -> ReceiptEntry:
         """Nothing of the entry waits (any more)."""
@@ -208,7 +216,7 @@ class _Work:
         resource = entry.resource or {}
         meta = resource.get("meta", {})
         stamped = source.instant(meta.get("lastUpdated"))
-        source_id = source.source_id(entry)
+        source_id = self.source_id(entry)
         seen = self.unit.origins.find(self.message.source, resource["resourceType"], source_id)
         if seen and seen.last_updated and stamped and stamped < seen.last_updated:
             cause = "a newer version of it was read before"
@@ -308,6 +316,10 @@ class _Work:
         where = self.base or self.message.source
         name = f"{source.resource_type(entry)}/{source.source_id(entry)}"
         return source.identifier(resource) or f"{where}|{name}"
+
+
+def _is_person(entry: Entry) -> bool:
+    return source.resource_type(entry) == "Patient"
 
 
 def _no_resource(entry: Entry) -> Issue:

@@ -30,6 +30,7 @@ class House:
     receipt: Receipt
     held: Held
     run: Run
+    pseudonym: str
 
 
 def save(
@@ -81,6 +82,6 @@ def furnish(unit: Unit) -> House:
     run = unit.runs.start(connection.id, "pull")
     unit.cursors.put(run.id, "Condition", state="open", next_url="http://h/2", page=1)
     unit.deliveries.put(connection.id, resource.id, state="sent", sent_sha256=resource.sha256)
-    return House(
-        subject, connection, message, record, origin, proposal, resource, receipt, held, run
-    )
+    pseudonym = unit.subjects.pseudonym(*MRN)
+    made = (subject, connection, message, record, origin, proposal, resource, receipt, held, run)
+    return House(*made, pseudonym)

@@ -38,6 +38,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "connections.by_id": (lambda u, h: u.connections.by_id(h.connection.id), None),
     "connections.all": (lambda u, h: u.connections.all(), []),
     "subjects.by_id": (lambda u, h: u.subjects.by_id(h.subject.id), None),
+    "subjects.pseudonym": (lambda u, h: u.subjects.pseudonym(*MRN) == h.pseudonym, False),
     "subjects.by_identity": (lambda u, h: u.subjects.by_identity(*MRN), None),
     "subjects.by_study_id": (lambda u, h: u.subjects.by_study_id("S-1"), None),
     "subjects.all": (lambda u, h: u.subjects.all(), []),

@@ -255,3 +255,21 @@ def test_a_superseded_resource_is_no_error(door: Sender) -> None:
     door("POST", "/fhir/Observation", score(5, id="o1", meta=newer))
     answer = door("POST", "/fhir/Observation", score(3, id="o1", meta=older))
     assert (answer.status_code, answer.get_json()["resourceType"]) == (200, "OperationOutcome")
+
+
+def test_a_persons_number_stands_in_the_vault_and_in_the_message_alone(door: Sender) -> None:
+    """A Patient without an id: what names it in receipts and origins is a pseudonym."""
+    door.push(person("CANARY-77"), score(subject=whose("CANARY-77")))
+    door.push(person(), score())
+    with door.service.registry.engine.connect() as connection:
+        for table in ("receipt_entry", "origin", "quarantine", "record", "resource", "proposal"):
+            rows = connection.exec_driver_sql(f"select * from {table}").all()
+            assert "CANARY" not in str(rows), table
+            assert "4711" not in str(rows), table
+
+
+def test_entered_in_error_without_date_and_code_still_withdraws(door: Sender) -> None:
+    door.push(score(3, id="o1"))
+    bare = {"resourceType": "Observation", "id": "o1", "status": "entered-in-error"}
+    assert door.fates(door.push({**bare, "code": {"text": "x"}})) == ["applied"]
+    assert door.records() == []
