@@ -8,7 +8,7 @@ written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fhirbridge.formats import fhir_json
@@ -26,12 +26,21 @@ from fhirbridge.sync.project import project
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every change of one message has in common."""
+    """What every change of one message has in common.
+
+    `touched` are the records that it changed, each to be projected once, when all is read.
+    """
 
     unit: Unit
     mappings: MappingSet
     message_id: str
     actor: str
+    touched: dict[str, tuple[Stored, Subject]] = field(default_factory=dict)
+
+    def project(self) -> None:
+        for stored, subject in self.touched.values():
+            project(self.unit, self.mappings, stored, subject)
+        self.touched.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,7 @@ def _save(
         reason=reason,
         message_id=context.message_id,
     )
-    project(context.unit, context.mappings, stored, subject)
+    context.touched[stored.id] = (stored, subject)
     return stored
 
 
@@ -204,11 +213,13 @@ class _Merge:
             owner = owners.get(name)
             if name in before and owner is not None and owner.origin_id != self.origin.id:
                 cause = f"another source says otherwise of {name}"
-                remedy = "a person decides which of the two is right"
+                remedy = "a person decides it by 'fhirbridge proposal'"
                 waits[name] = Issue("conflict", cause, remedy, trace.expression)
             elif trace.review:
                 cause = f"{name} is proposed by '{trace.rule}', which a person accepts"
-                waits[name] = Issue("review", cause, "accept or refuse it", trace.expression)
+                waits[name] = Issue(
+                    "review", cause, "decide it by 'fhirbridge proposal'", trace.expression
+                )
             else:
                 after[name] = new
                 taken.append(name)

@@ -8,34 +8,25 @@ If-Match. Never a conditional update: several of them in parallel double a resou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from fhirbridge.crash import Crash
-from fhirbridge.formats import fhir_json
-from fhirbridge.mapping.decode import decode
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.deliveries import Delivery, DeliveryState
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.runs import Run, RunState
 from fhirbridge.registry.unit import Unit
-from fhirbridge.servers.answer import Answer, outcome_text
+from fhirbridge.servers.answer import Answer
+from fhirbridge.sync.difference import missing, unlike
 from fhirbridge.sync.hospital import Hospital
+from fhirbridge.sync.refusals import Gone, Refused, refused
 
 STATES = ("verified", "conflict", "dead", "withheld")
 _ALL = 1_000_000_000
-_ASK_AGAIN = frozenset({408, 409, 425})  # a 409 outlasts its repetitions while others write there
-
-
-class _Refused(BridgeError):
-    """The server's no to one resource. Sent again as it is, it would be refused again."""
-
-
-class _Gone(BridgeError):
-    """What was delivered is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +107,9 @@ class Deliver:
         state: DeliveryState
         try:
             state, issues = self.attempt(parcel)
-        except _Refused as fault:
+        except Refused as fault:
             state, issues = "dead", fault.issues
-        except _Gone as fault:
+        except Gone as fault:
             state, issues = "conflict", fault.issues
         except BridgeError as fault:  # a failing server or login is no fault of the resource
             if fault.issues[0].category == "transient":
@@ -192,7 +183,7 @@ class Deliver:
         token = f"{identifier['system']}|{identifier['value']}"
         made = server.create(parcel.body, if_none_exist=f"identifier={quote(token, safe='')}")
         if made.status >= 400:
-            raise _refused(made, "the create", made=True)
+            raise refused(made, "the create", made=True)
         there = self.located(parcel, made)
         id = str((there.body or {})["id"])
         if made.status == 201 or self.equal(parcel, there):
@@ -210,7 +201,7 @@ class Deliver:
             raise BridgeError(Issue("remote", cause, "show this to the hospital's IT"))
         there = self.hospital.server.get(f"{parcel.row.type}/{id}")
         if there.status >= 400:
-            raise _refused(there, "reading the resource that was just made")
+            raise refused(there, "reading the resource that was just made")
         return there
 
     def update(self, parcel: _Parcel, id: str, version: str) -> Answer | Issue:
@@ -219,7 +210,7 @@ class Deliver:
         """
         now = self.hospital.server.get(f"{parcel.row.type}/{id}")
         if now.status >= 400:
-            raise _refused(now, "reading what was delivered before")
+            raise refused(now, "reading what was delivered before")
         if self.equal(parcel, now):
             return now
         if now.version != version:
@@ -230,7 +221,7 @@ class Deliver:
             return self.located(parcel, made) if not (made.body or {}).get("id") else made
         if made.status in (409, 412):
             return self.overtaken(parcel, id, version)
-        raise _refused(made, "the update")
+        raise refused(made, "the update")
 
     def overtaken(self, parcel: _Parcel, id: str, version: str) -> Issue:
         cause = f"{parcel.row.type}/{id} was changed there since version {version}"
@@ -238,31 +229,22 @@ class Deliver:
 
     def equal(self, parcel: _Parcel, there: Answer) -> bool:
         body = there.body or {}
-        return not missing(parcel.body, body) and not self.unlike(parcel, body)
+        return not missing(parcel.body, body) and not unlike(
+            self.hospital.mappings, parcel.body, body
+        )
 
     def read_back(self, parcel: _Parcel, id: str) -> tuple[DeliveryState, tuple[Issue, ...]]:
         """Verified when every element that was sent is there, and reads as the record does."""
         there = self.hospital.server.get(f"{parcel.row.type}/{id}")
         if there.status >= 400:
-            raise _refused(there, "the read-back")
+            raise refused(there, "the read-back")
         issues = [
             Issue("remote", "it did not come back as it was sent", "see the server's rules", at)
             for at in missing(parcel.body, there.body or {})
         ]
-        issues += self.unlike(parcel, there.body or {})
+        issues += unlike(self.hospital.mappings, parcel.body, there.body or {})
         self.note(parcel, state="sent", remote_id=id, remote_version=there.version)
         return "conflict" if issues else "verified", tuple(issues)
-
-    def unlike(self, parcel: _Parcel, there: Mapping[str, Any]) -> list[Issue]:
-        """What reads otherwise there than in what we sent."""
-        sent, got = (
-            decode(self.hospital.mappings, body, source="")[0] for body in (parcel.body, there)
-        )
-        return [
-            Issue("conflict", f"{name} reads otherwise there", "a person compares", name)
-            for name in sorted({*sent.fields, *got.fields})
-            if sent.fields.get(name) != got.fields.get(name)
-        ]
 
     def note(self, parcel: _Parcel, **changes: Any) -> None:
         hospital = self.hospital
@@ -290,44 +272,8 @@ def _names(mapping: Any) -> set[str]:
     return {block.name for block in mapping.blocks}
 
 
-def _refused(answer: Answer, doing: str, *, made: bool = False) -> BridgeError:
-    told = outcome_text(answer) or "no reason given"
-    issue = Issue(
-        "remote",
-        f"{doing} was answered with {answer.status}: {told}",
-        "show this to the hospital's IT",
-    )
-    if answer.status >= 500 or answer.status in _ASK_AGAIN:
-        return BridgeError(issue)
-    if answer.status == 410 or (answer.status == 404 and not made):
-        cause = f"{doing} was answered with {answer.status}: it was deleted there"
-        return _Gone(Issue("conflict", cause, "a person decides whether it is made again"))
-    return _Refused(issue)
-
-
 def _pulled_at(unit: Unit, connection_id: str) -> datetime | None:
     """When the last pull that came to its end began."""
     ends: tuple[RunState, ...] = ("complete", "incomplete")
     runs = [unit.runs.latest(connection_id, "pull", state=state) for state in ends]
     return max((run.started_at for run in runs if run), default=None)
-
-
-def missing(sent: Any, there: Any, at: str = "") -> list[str]:
-    """The paths of what was sent and is not there; the server may add whatever it likes.
-
-    >>> missing({"a": [{"b": 1}], "c": 2}, {"a": [{"x": 0}, {"b": 1, "d": 3}]})
-    ['c']
-    """
-    if isinstance(sent, Mapping):
-        if not isinstance(there, Mapping):
-            return [at]
-        found = [missing(v, there.get(k), f"{at}.{k}" if at else k) for k, v in sent.items()]
-        return [path for paths in found for path in paths]
-    if isinstance(sent, list):
-        others = there if isinstance(there, list) else []
-        return [
-            f"{at}[{number}]"
-            for number, item in enumerate(sent)
-            if not any(not missing(item, other) for other in others)
-        ]
-    return [] if fhir_json.canonical(sent) == fhir_json.canonical(there) else [at]

@@ -14,7 +14,7 @@ import requests
 from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.decode import decode
 from fhirbridge.sandbox import synthetic
-from fhirbridge.sync.deliver import missing
+from fhirbridge.sync.difference import missing
 from tests.hapi.fhir_packages import mcode_examples
 from tests.journeys import story
 from tests.journeys.bridge import SITE, Bridge
