@@ -33,12 +33,15 @@ class Work:
     whose: Whose = field(init=False)
     context: Context = field(init=False)
     settled: dict[int, ReceiptEntry] = field(init=False)  # of a replay, by position
+    replayed: bool = field(init=False)
+    waited: bool = field(init=False)  # something of the site waits: it may be about to be released
 
     def __post_init__(self) -> None:
         unit, message = self.unit, self.message
         self.whose = Whose(unit, self.mappings, message.source, self.base)
         self.context = Context(unit, self.mappings, message.id, message.source)
         before = unit.receipts.of_message(message.id)
+        self.replayed, self.waited = before is not None, unit.quarantine.count_waiting() > 0
         done = before.entries if before and before.state == "done" else ()
         held = unit.quarantine.of_message(message.id) if done else []
         waiting = {one.position for one in held if one.state == "waiting"}
@@ -91,9 +94,10 @@ class Work:
         origin = self.origin(entry)
         if isinstance(origin, Issue):
             return self.free(replace(told, fate="superseded", issues=(origin,)))
-        self.unit.quarantine.supersede(
-            origin.source, origin.resource_type, origin.source_id, by=self.message.id
-        )
+        if self.waited:
+            self.unit.quarantine.supersede(
+                origin.source, origin.resource_type, origin.source_id, by=self.message.id
+            )
         return self.read(told, entry, entry.resource, origin)
 
     def source_id(self, entry: Entry) -> str:
@@ -106,7 +110,7 @@ class Work:
 
     def free(self, told: ReceiptEntry) -> ReceiptEntry:
         """Nothing of the entry waits (any more)."""
-        for part in (0, 1):
+        for part in (0, 1) if self.replayed else ():
             self.unit.quarantine.release(self.message.id, told.position, part)
         return told
 
@@ -193,12 +197,10 @@ class Work:
         told = replace(told, fate=result.fate, record_id=record_id)
         if result.fate == "quarantined":
             return self.hold(told, (*result.issues, *decoded.issues))
-        self.unit.quarantine.release(self.message.id, told.position, 0)
+        self.free(told)
         waiting = (*(i for i in decoded.issues if i.severity == "error"), *result.conflicts)
         if waiting:  # the record lives, a part of the entry waits
             self.hold(replace(told, part=1), waiting)
-        else:
-            self.unit.quarantine.release(self.message.id, told.position, 1)
         return replace(told, issues=(*decoded.issues, *result.issues, *result.conflicts))
 
     def subject(
