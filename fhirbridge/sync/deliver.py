@@ -67,13 +67,7 @@ class Deliver:
             self.one(row, delivery, run)
         with hospital.registry.unit(hospital.site.id) as unit:
             self.reasons += self.standing(unit)
-            counted = unit.runs.add_counts(run.id, self.counts)
-            ended = unit.runs.finish(
-                run.id,
-                "incomplete" if self.reasons else "complete",
-                counted.counts,
-                self.reasons,
-            )
+            ended = hospital.finish(unit, run, self.counts, self.reasons)
             unit.commit()
         return ended
 

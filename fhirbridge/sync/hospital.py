@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from fhirbridge.mapping.spec import MappingSet
+from fhirbridge.registry.runs import Run
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.subjects import Subject
@@ -46,6 +49,14 @@ class Hospital:
             and origin.resource_type == "Patient"
             and (since is None or origin.seen_at >= since)
         )
+
+    def finish(
+        self, unit: Unit, run: Run, counts: Mapping[str, int], reasons: Sequence[str]
+    ) -> Run:
+        """End the run, complete or incomplete with reasons; `counts` join what it has counted."""
+        counted = unit.runs.add_counts(run.id, counts)
+        state: Literal["complete", "incomplete"] = "incomplete" if reasons else "complete"
+        return unit.runs.finish(run.id, state, counted.counts, reasons)
 
     def doubtful(self, unit: Unit) -> frozenset[str]:
         """The ids of Patients there of whom it waits to be settled who they are."""

@@ -152,14 +152,7 @@ class Pull:
     def finish(self, run: Run) -> Run:
         hospital = self.hospital
         with hospital.registry.unit(hospital.site.id) as unit:
-            counted = unit.runs.get(run.id)
-            assert counted is not None
-            ended = unit.runs.finish(
-                run.id,
-                "incomplete" if self.reasons else "complete",
-                counted.counts,
-                self.reasons,
-            )
+            ended = hospital.finish(unit, run, {}, self.reasons)
             unit.commit()
         return ended
 
