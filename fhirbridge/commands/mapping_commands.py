@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.mapping.decode import decode as decode_resource
 from fhirbridge.mapping.encode import encode as encode_record
 from fhirbridge.mapping.spec import MappingSet
-from fhirbridge.outcome import BridgeError, Issue, failed
+from fhirbridge.outcome import BridgeError, Issue, Severity, failed
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
 
@@ -149,8 +150,7 @@ def _pretty(value: Any) -> str:
 
 
 def _placed(issue: Issue, name: str) -> Issue:
-    place = f"{name} {issue.place}".strip()
-    return Issue(issue.category, issue.cause, issue.remedy, issue.expression, place, issue.severity)
+    return replace(issue, place=f"{name} {issue.place}".strip())
 
 
 def decode_file(
@@ -170,7 +170,12 @@ def decode_file(
         assert entry.resource is not None
         identity = _identity(entry.resource)
         decoded = decode_resource(mappings, entry.resource, source=identity, root=entry.root)[0]
-        issues += [_placed(issue, name) for issue in decoded.issues]
+        # What is not for this study is told, and no fault of the file.
+        told: Severity | None = "information" if decoded.fate == "refuse" else None
+        issues += [
+            replace(_placed(issue, name), severity=told or issue.severity)
+            for issue in decoded.issues
+        ]
         if decoded.fate != "record":
             continue
         subject = _subject(mappings, decoded.fields, decoded.patient, patients)

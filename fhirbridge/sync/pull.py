@@ -52,6 +52,8 @@ class Pull:
             run = run or unit.runs.start(hospital.connection.id, "pull")
             subjects = unit.subjects.all()
             unit.commit()
+        if not subjects:
+            self.tell("nobody is enrolled at this site: there is nothing to ask for")
         for number, subject in enumerate(subjects, start=1):
             self.subject(run, subject)
             self.tell(f"{subject.study_id}: read ({number} of {len(subjects)})")
