@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, and_, false, or_
+from sqlalchemy import ColumnElement, Select, and_, false, or_, true
 
 from fhirbridge.outcome import Issue
 from fhirbridge.registry import tables
@@ -53,6 +53,30 @@ class Deliveries:
 
         A delivery in conflict or dead comes back only when its resource has changed since.
         """
+        rows = self._pairs(connection_id, outer=True)
+        rows = rows.where(tables.resource.c.deleted == false(), _lacking())
+        if blocks is not None:
+            rows = rows.where(tables.resource.c.block.in_(sorted(blocks)))
+        return self.scope.many(_pair, rows)
+
+    def gone(self, connection_id: str) -> list[tuple[ResourceRow, Delivery]]:
+        """What was sent, or may have been, and was withdrawn here since."""
+        delivery = tables.delivery.c
+        rows = self._pairs(connection_id, outer=False).where(
+            tables.resource.c.deleted == true(),
+            or_(delivery.remote_id.is_not(None), delivery.attempts > 0),
+        )
+        return self.scope.many(_sent_pair, rows)
+
+    def unsettled(self, connection_id: str) -> list[tuple[ResourceRow, Delivery]]:
+        """What waits for a person: in conflict, or dead."""
+        rows = self._pairs(connection_id, outer=False)
+        return self.scope.many(
+            _sent_pair, rows.where(tables.delivery.c.state.in_(("conflict", "dead")))
+        )
+
+    def _pairs(self, connection_id: str, *, outer: bool) -> Select[Any]:
+        """Resources with their deliveries to a connection, by type and id."""
         self._connection(connection_id)
         delivery, resource = tables.delivery, tables.resource
         joined = and_(
@@ -61,16 +85,12 @@ class Deliveries:
             delivery.c.connection_id == connection_id,
         )
         added = [delivery.c[name].label(f"delivery_{name}") for name in Delivery.__slots__]
-        rows = (
+        return (
             self.scope.select(resource, ResourceRow)
             .add_columns(*added)
-            .outerjoin_from(resource, delivery, joined)
-            .where(resource.c.deleted == false(), _lacking())
+            .join_from(resource, delivery, joined, isouter=outer)
             .order_by(resource.c.type, resource.c.fhir_id)
         )
-        if blocks is not None:
-            rows = rows.where(resource.c.block.in_(sorted(blocks)))
-        return self.scope.many(_pair, rows)
 
     def put(self, connection_id: str, resource_id: str, **changes: Unpack[Changes]) -> Delivery:
         """The delivery with these changes; where there is none, begun as pending."""
@@ -128,3 +148,9 @@ def _pair(**row: Any) -> tuple[ResourceRow, Delivery | None]:
     if row["delivery_id"] is None:
         return resource, None
     return resource, Delivery(**{f.name: row[f"delivery_{f.name}"] for f in fields(Delivery)})
+
+
+def _sent_pair(**row: Any) -> tuple[ResourceRow, Delivery]:
+    resource, delivery = _pair(**row)
+    assert delivery is not None, "an inner join has both"
+    return resource, delivery

@@ -7,6 +7,7 @@ If-Match. Never a conditional update: several of them in parallel double a resou
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 from fhirbridge.crash import Crash
+from fhirbridge.formats import fhir_json
+from fhirbridge.mapping.spec import FormMapping
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.deliveries import Delivery, DeliveryState
 from fhirbridge.registry.resources import ResourceRow
@@ -26,7 +29,6 @@ from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.refusals import Gone, Refused, refused
 
 STATES = ("verified", "conflict", "dead", "withheld")
-_ALL = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class _Parcel:
     row: ResourceRow
     delivery: Delivery | None
     body: dict[str, Any]
+    sha256: str  # of what the study says: the resource's own, or of its withdrawal
 
 
 @dataclass
@@ -59,11 +62,14 @@ class Deliver:
             blocks = [
                 b.name for m in hospital.mappings.forms.values() for b in m.blocks if b.deliver
             ]
-            outstanding = unit.deliveries.outstanding(hospital.connection.id, blocks=blocks)
+            work: list[tuple[ResourceRow, Delivery | None]] = [
+                *unit.deliveries.outstanding(hospital.connection.id, blocks=blocks),
+                *unit.deliveries.gone(hospital.connection.id),
+            ]
             self.since = _pulled_at(unit, hospital.connection.id)
             self.doubtful = hospital.doubtful(unit)
             unit.commit()
-        for row, delivery in outstanding:
+        for row, delivery in work:
             self.one(row, delivery, run)
         with hospital.registry.unit(hospital.site.id) as unit:
             self.reasons += self.standing(unit)
@@ -72,28 +78,17 @@ class Deliver:
         return ended
 
     def standing(self, unit: Unit) -> list[str]:
-        """What keeps the hospital from having what the study has, of this run and of those before:
-        a run that was killed told nobody.
-        """
-        hospital = self.hospital
-        types = {
-            m.resource for m in hospital.mappings.forms.values() if any(b.deliver for b in m.blocks)
-        }
-        rows = [row for type_ in sorted(types) for row in unit.resources.search(type_, count=_ALL)]
-        names = {row.id: f"{row.type}/{row.fhir_id}" for row in rows}
-        told = []
-        for one in unit.deliveries.of_connection(hospital.connection.id):
-            if one.resource_id not in names:
-                if one.remote_id is not None:
-                    told.append(f"{one.remote_id} there: withdrawn here since, and not there")
-            elif one.state in ("conflict", "dead"):
-                causes = "; ".join(issue.sentence() for issue in one.issues)
-                told.append(f"{names[one.resource_id]}: {one.state}: {causes}")
-        return told
+        """What waits for a person, of this run and of those before: a killed one told nobody."""
+        return [
+            f"{row.type}/{row.fhir_id}: {one.state}: {'; '.join(i.sentence() for i in one.issues)}"
+            for row, one in unit.deliveries.unsettled(self.hospital.connection.id)
+        ]
 
     def one(self, row: ResourceRow, delivery: Delivery | None, run: Run) -> None:
         with self.hospital.registry.read(self.hospital.site.id) as unit:
             parcel = self.parcel(unit, row, delivery)
+        if parcel is None:
+            return
         if isinstance(parcel, str):
             self.counts["withheld"] += 1
             self.tell(f"{row.type}/{row.fhir_id}: not sent, {parcel}")
@@ -119,7 +114,7 @@ class Deliver:
         """Send it, or only read it back where a run before this came so far."""
         delivery = parcel.delivery
         arrived = delivery and delivery.state == "sent"
-        if delivery and arrived and delivery.sent_sha256 == parcel.row.sha256:
+        if delivery and arrived and delivery.sent_sha256 == parcel.sha256:
             return self.read_back(parcel, delivery.remote_id or "")
         self.note(parcel, state="pending", attempts=(delivery.attempts if delivery else 0) + 1)
         answer = self.send(parcel)
@@ -132,13 +127,15 @@ class Deliver:
             state="sent",
             remote_id=id,
             remote_version=answer.version,
-            sent_sha256=parcel.row.sha256,
+            sent_sha256=parcel.sha256,
             issues=(),
         )
         return self.read_back(parcel, id)
 
-    def parcel(self, unit: Unit, row: ResourceRow, delivery: Delivery | None) -> _Parcel | str:
-        """The resource as the hospital gets it, or why it gets none."""
+    def parcel(
+        self, unit: Unit, row: ResourceRow, delivery: Delivery | None
+    ) -> _Parcel | str | None:
+        """The resource as the hospital gets it, or why it gets none; None where it has it so."""
         record = unit.records.get(row.record_id)
         subject = unit.subjects.by_id(record.subject_id) if record else None
         if record is None or subject is None:
@@ -151,12 +148,27 @@ class Deliver:
             self.reasons.append(f"{subject.study_id}: {len(patients)} patients there; pull first")
             return f"{len(patients)} patients are known there for {subject.study_id}"
         body = {**row.body, "subject": {"reference": f"Patient/{patients[0]}"}}
-        return _Parcel(row, delivery, body)
+        if not row.deleted:
+            return _Parcel(row, delivery, body, row.sha256)
+        return self.withdrawal(row, delivery, body)
+
+    def withdrawal(
+        self, row: ResourceRow, delivery: Delivery | None, body: dict[str, Any]
+    ) -> _Parcel | None:
+        """What was delivered, as entered in error: what the mapping reads as a withdrawal."""
+        gate = self.mapping_of(row).gate
+        assert gate is not None, "what is delivered has a status"
+        gate.path.write(body, min(gate.withdraws))
+        sha256 = hashlib.sha256(fhir_json.canonical(body)).hexdigest()
+        done = delivery and delivery.sent_sha256 == sha256 and delivery.state != "sent"
+        return None if done else _Parcel(row, delivery, body, sha256)
+
+    def mapping_of(self, row: ResourceRow) -> FormMapping:
+        return next(m for m in self.hospital.mappings.forms.values() if row.block in _names(m))
 
     def echoes(self, unit: Unit, row: ResourceRow) -> bool:
         """True where every value of the resource was read from this very server."""
-        mapping = next(m for m in self.hospital.mappings.forms.values() if row.block in _names(m))
-        block = next(b for b in mapping.blocks if b.name == row.block)
+        block = next(b for b in self.mapping_of(row).blocks if b.name == row.block)
         ours = {
             o.id for o in unit.origins.of_record(row.record_id) if o.source == self.hospital.source
         }
@@ -253,7 +265,11 @@ class Deliver:
         hospital, row = self.hospital, parcel.row
         with hospital.registry.unit(hospital.site.id) as unit:
             unit.deliveries.put(
-                hospital.connection.id, row.id, state=state, sent_sha256=row.sha256, issues=issues
+                hospital.connection.id,
+                row.id,
+                state=state,
+                sent_sha256=parcel.sha256,
+                issues=issues,
             )
             unit.runs.add_counts(run.id, {state: 1})
             unit.commit()

@@ -109,6 +109,8 @@ ASKS: dict[str, tuple[Ask, object]] = {
     ),
     "cursors.of_run": (lambda u, h: u.cursors.of_run(h.run.id), {}),
     "deliveries.outstanding": (lambda u, h: u.deliveries.outstanding(h.connection.id), "not-found"),
+    "deliveries.gone": (lambda u, h: u.deliveries.gone(h.connection.id), "not-found"),
+    "deliveries.unsettled": (lambda u, h: u.deliveries.unsettled(h.connection.id), "not-found"),
     "deliveries.put": (lambda u, h: u.deliveries.put(h.connection.id, h.resource.id), "not-found"),
     "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
 }

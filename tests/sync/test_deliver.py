@@ -259,13 +259,37 @@ def test_what_came_from_there_is_not_sent_back(tmp_path: Path) -> None:
         assert ward.writes == []
 
 
-def test_a_delivered_score_that_was_withdrawn_here_is_told_until_it_is_settled(ward: Ward) -> None:
+def test_a_delivered_score_that_was_withdrawn_here_is_entered_in_error_there(ward: Ward) -> None:
     ward.deliver()
+    ward.push(score(3, id="o1", status="entered-in-error"))
+    run = ward.deliver()
+    assert (run.state, dict(run.counts)) == ("complete", {"verified": 1})
+    assert [(o["status"], o["meta"]["versionId"]) for o in ward.there()] == [
+        ("entered-in-error", "2")
+    ]
+    ward.sandbox.requests.clear()
+    assert dict(ward.deliver().counts) == {}
+    assert ward.sandbox.requests == []
+
+
+def test_a_score_that_is_final_again_is_final_there_again(ward: Ward) -> None:
+    ward.deliver()
+    ward.push(score(3, id="o1", status="entered-in-error"))
+    ward.deliver()
+    ward.push(score(3, id="o1", status="corrected"))
+    assert dict(ward.deliver().counts) == {"verified": 1}
+    assert [(o["status"], o["valueInteger"]) for o in ward.there()] == [("final", 3)]
+
+
+def test_a_withdrawal_does_not_run_over_what_was_changed_there(ward: Ward) -> None:
+    ward.deliver()
+    ward.put({**ward.there()[0], "valueInteger": 7})
     ward.push(score(3, id="o1", status="entered-in-error"))
     for _ in range(2):
         run = ward.deliver()
         assert run.state == "incomplete"
-        assert "withdrawn here since" in run.reasons[0]
+        assert "was changed there" in run.reasons[0]
+    assert [(o["status"], o["valueInteger"]) for o in ward.there()] == [("final", 7)]
 
 
 def test_what_a_killed_run_counted_and_found_is_in_its_end(ward: Ward) -> None:
