@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -49,8 +49,11 @@ class Registry:
     ) -> Registry:
         """Makes or upgrades the database, and sees that the key is the one it was made with."""
         registry = cls(database.address(database_url), vault=Vault(key), clock=clock, ids=ids)
-        database.upgrade(registry.engine)
-        registry._try_key()
+        with ExitStack() as undo:
+            undo.callback(registry.close)
+            database.upgrade(registry.engine)
+            registry._try_key()
+            undo.pop_all()
         return registry
 
     @property

@@ -35,7 +35,7 @@ INVALID: list[tuple[str, Any, int, str]] = [
     ("no object", b"[]", 400, "no JSON object"),
     ("a key twice", b'{"a":1,"a":2}', 400, "twice"),
     ("NaN", b'{"a":NaN}', 400, "NaN"),
-    ("too deep", b'{"a":' * 6000 + b"1" + b"}" * 6000, 400, "nested too deep"),
+    ("too deep", b'{"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}", 400, "nested too deep"),
     ("no UTF-8", b'{"resourceType":"\xff"}', 400, "not UTF-8"),
     ("no resource", {"hello": 1}, 400, "a Bundle was expected"),
     ("another resource", score(), 400, "a Bundle was expected"),
