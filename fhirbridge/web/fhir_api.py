@@ -65,6 +65,9 @@ def create(type: str) -> Response:
     if type == "Bundle":
         return transaction()
     _served(type)
+    if "If-None-Exist" in request.headers:  # rather refused than not listened to
+        cause, remedy = "If-None-Exist is not read here", "send a transaction with ifNoneExist"
+        raise BridgeError(Issue("not-supported", cause, remedy, place="If-None-Exist"))
     receipt, fresh = _take(expected=type)
     entry = receipt.entries[0]
     with service().registry.read(g.caller.site_id) as unit:
