@@ -60,20 +60,28 @@ class Deliveries:
         return self.scope.many(_pair, rows)
 
     def gone(self, connection_id: str) -> list[tuple[ResourceRow, Delivery]]:
-        """What was sent, or may have been, and was withdrawn here since."""
+        """What is there, or may be because an answer was lost, and was withdrawn here since.
+
+        What the server refused never arrived: there is nothing to take back.
+        """
         delivery = tables.delivery.c
         rows = self._pairs(connection_id, outer=False).where(
             tables.resource.c.deleted == true(),
-            or_(delivery.remote_id.is_not(None), delivery.attempts > 0),
+            or_(
+                delivery.remote_id.is_not(None),
+                and_(delivery.state == "pending", delivery.attempts > 0),
+            ),
         )
         return self.scope.many(_sent_pair, rows)
 
     def unsettled(self, connection_id: str) -> list[tuple[ResourceRow, Delivery]]:
-        """What waits for a person: in conflict, or dead."""
-        rows = self._pairs(connection_id, outer=False)
-        return self.scope.many(
-            _sent_pair, rows.where(tables.delivery.c.state.in_(("conflict", "dead")))
+        """What waits for a person: in conflict, or dead; not what is neither here nor there."""
+        delivery, resource = tables.delivery.c, tables.resource.c
+        rows = self._pairs(connection_id, outer=False).where(
+            delivery.state.in_(("conflict", "dead")),
+            or_(resource.deleted == false(), delivery.remote_id.is_not(None)),
         )
+        return self.scope.many(_sent_pair, rows)
 
     def _pairs(self, connection_id: str, *, outer: bool) -> Select[Any]:
         """Resources with their deliveries to a connection, by type and id."""

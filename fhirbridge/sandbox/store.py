@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,11 +125,10 @@ class Store:
     def atomic(self) -> Iterator[None]:
         """All that is written inside, or nothing of it."""
         saved = {kind: dict(held) for kind, held in self._kinds.items()}
-        try:
+        with ExitStack() as undo:
+            undo.callback(setattr, self, "_kinds", saved)
             yield
-        except BaseException:
-            self._kinds = saved
-            raise
+            undo.pop_all()
 
     def now(self) -> datetime:
         moment = self._clock()

@@ -115,6 +115,20 @@ def enrolled_examples() -> list[str]:
     return [f"MBD-X-{number:03d},{OWN_NUMBER}|{id_}" for number, id_ in enumerate(people, start=1)]
 
 
+def own_versions(bridge: Bridge) -> dict[str, str]:
+    """Version ids of everything that fhirbridge serves."""
+    found: dict[str, str] = {}
+    with bridge.serving() as door:
+        for type_ in TYPES:
+            url = f"{door}/{type_}?_count=500"
+            while url:
+                page = bridge.get(url).json()
+                for resource in (entry["resource"] for entry in page.get("entry", ())):
+                    found[f"{type_}/{resource['id']}"] = resource["meta"]["versionId"]
+                url = next((k["url"] for k in page["link"] if k["relation"] == "next"), "")
+    return found
+
+
 def test_from_a_hospital_and_back(hapi_server: str, tmp_path: Path) -> None:
     ward = Ward(hapi_server)
     ward.load(mcode_bundle())
@@ -188,7 +202,8 @@ def test_from_a_hospital_and_back(hapi_server: str, tmp_path: Path) -> None:
             assert errors == [], resource
 
     # Once more in both directions: nothing changes, on neither side.
-    there, here = ward.versions(), bridge.export()
+    there, here, ours_before = ward.versions(), bridge.export(), own_versions(bridge)
+    assert len(ours_before) > expected
     said = bridge.say("pull", SITE)
     assert "= 0 applied" in said
     assert "(the counts tie)" in said
@@ -196,6 +211,7 @@ def test_from_a_hospital_and_back(hapi_server: str, tmp_path: Path) -> None:
     assert "verified" not in said
     assert ward.versions() == there
     assert bridge.export() == here
+    assert own_versions(bridge) == ours_before
 
 
 def test_a_changed_score_is_updated_and_a_foreign_change_is_a_conflict(

@@ -292,6 +292,17 @@ def test_a_withdrawal_does_not_run_over_what_was_changed_there(ward: Ward) -> No
     assert [(o["status"], o["valueInteger"]) for o in ward.there()] == [("final", 7)]
 
 
+def test_what_was_refused_there_and_withdrawn_here_is_settled(ward: Ward) -> None:
+    """It never arrived: no entered-in-error resource is made of it, and nobody is told for ever."""
+    ward.sandbox.fail(CREATE, status=422)
+    assert ward.deliver().state == "incomplete"
+    ward.push(score(3, id="o1", status="entered-in-error"))
+    ward.sandbox.requests.clear()
+    run = ward.deliver()
+    assert (run.state, dict(run.counts)) == ("complete", {})
+    assert ward.sandbox.requests == []
+
+
 def test_what_a_killed_run_counted_and_found_is_in_its_end(ward: Ward) -> None:
     """The first score is refused, then the server goes away: the run is taken up and tells both."""
     ward.push(score(4, "pain-nrs-activity", id="o2"))
