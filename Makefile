@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check hospital bench clean
+.PHONY: help venv demo test check hospital reference bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -38,10 +38,13 @@ check: venv ## lint, format, types, layers
 hospital: venv ## journeys against a real HAPI FHIR server (Java 17, Maven, npm)
 	.venv/bin/python -m pytest -m hapi tests/journeys -q
 
+reference: venv ## the judge beside HL7's validator (Java 17, Maven, npm)
+	.venv/bin/python -m bench.reference
+
 bench: venv ## the benchmarks of the README's figures
 	.venv/bin/python -m bench
 
 clean: ## remove what make has made
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/hapi/target
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/hapi/target bench/reference/target
 	rm -rf ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,11 +7,13 @@ import sys
 import click
 
 from fhirbridge.commands import (
+    book_command,
     demo,
     mapping_commands,
     registry_commands,
     review_commands,
     sync_commands,
+    validate_command,
 )
 from fhirbridge.commands.shared import Workshop, tell_issues
 from fhirbridge.outcome import BridgeError
@@ -28,8 +30,10 @@ def commands(context: click.Context) -> None:
 
 for command in (
     mapping_commands.check,
+    validate_command.validate,
     mapping_commands.encode,
     mapping_commands.decode,
+    book_command.book,
     registry_commands.site,
     registry_commands.client,
     registry_commands.subject,

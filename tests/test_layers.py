@@ -18,7 +18,7 @@ LAYERS = (
     ("fhir", "study"),
     ("mapping", "formats"),
     ("registry", "servers", "library"),
-    ("sync",),
+    ("sync", "book", "api"),
     ("web", "sandbox"),
     ("app",),
     ("commands",),

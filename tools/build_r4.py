@@ -20,6 +20,7 @@ WANTED = ("StructureDefinition-", "ValueSet-", "CodeSystem-", "package.json")
 FHIR_TYPE = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 PREFIX = "http://hl7.org/fhir/StructureDefinition/"
 INLINE = ("BackboneElement", "Element")
+LINED = ("elements", "valueSets", "invariants", "profiles", "extensions", "codeSystems")
 
 
 def read_package(place: Path) -> dict[str, Definition]:
@@ -105,8 +106,9 @@ def _element(element: Definition, *, kind: str) -> dict[str, Any]:
         made["types"] = types
     made |= _references(element["type"])
     binding = element.get("binding", {})
-    if binding.get("strength") == "required":
-        made["binding"] = binding["valueSet"].split("|")[0]
+    strength = {"required": "binding", "extensible": "extensible"}.get(binding.get("strength", ""))
+    if strength and "valueSet" in binding:
+        made[strength] = binding["valueSet"].split("|")[0]
     return made
 
 
@@ -168,7 +170,7 @@ def render(content: dict[str, Any]) -> str:
     """JSON with one line for each definition, so that a new package gives a readable difference."""
     parts = []
     for key, value in content.items():
-        if key in ("elements", "valueSets"):
+        if key in LINED:
             lines = [f"{json.dumps(name)}:{_compact(item)}" for name, item in value.items()]
             parts.append(f"{json.dumps(key)}:{{\n" + ",\n".join(lines) + "\n}")
         else:

@@ -18,7 +18,9 @@ from fhirbridge.study import records
 from fhirbridge.study.records import Identifier, Record
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol as enrol_subject
+from fhirbridge.sync.enrol import lenient
 from fhirbridge.sync.ingest import work_off
+from fhirbridge.sync.offered import listed, wanted
 from fhirbridge.sync.project import fields_of
 from fhirbridge.web.access import new_key
 
@@ -116,8 +118,9 @@ def subject_import(workshop: Workshop, file: Path, site_name: str) -> None:
     """Enrol everyone of a CSV file with the columns of the form 'subject'."""
     site = workshop.site(site_name)
     mappings = workshop.library.of_site(site.name)
-    form = mappings.study.form("subject")
-    read, issues = csv_records.read_csv(mappings.study, form, file.read_bytes(), name=file.name)
+    study = lenient(mappings.study)
+    form = study.form("subject")
+    read, issues = csv_records.read_csv(study, form, file.read_bytes(), name=file.name)
     tell_issues(issues)
     if failed(issues):
         raise SystemExit(1)
@@ -181,8 +184,11 @@ def connection_check(workshop: Workshop, name: str, site_name: str) -> None:
         wrong = 0 if version == "4.0.1" else 1
         if wrong:
             click.echo("  -> this is no R4 server: ask for its R4 base URL", err=True)
-        types = sorted({m.resource for m in hospital.mappings.forms.values()})
-        for name in types:
+        has = listed(told)
+        for name in ("Patient", *wanted(hospital.mappings)):
+            if has is not None and name not in has and name != "Patient":
+                click.echo(f"search {name}: not offered, so a pull does not ask for it")
+                continue
             found = server.search(name, {"_count": "1"})
             told_why = f" {outcome_text(found)}" if found.status >= 400 else ""
             click.echo(f"search {name}: {found.status}{told_why}")
@@ -212,7 +218,8 @@ def _tell_receipt(found: Receipt) -> None:
     counts = ", ".join(f"{number} {fate}" for fate, number in found.counts.items() if number)
     click.echo(f"receipt {found.id}: {found.state}; {counts}")
     for entry in found.entries:
-        click.echo(f"  entry {entry.position} {entry.resource_type or ''}: {entry.fate}")
+        also = ", also" if entry.part else ""
+        click.echo(f"  entry {entry.position} {entry.resource_type or ''}{also}: {entry.fate}")
         for issue in entry.issues:
             click.echo(f"    {issue.sentence()}")
 
@@ -230,7 +237,7 @@ def quarantine_list(workshop: Workshop, site_name: str) -> None:
     with workshop.registry.read(workshop.site(site_name).id) as unit:
         held, count = unit.quarantine.waiting(), unit.quarantine.count_waiting()
     for one in held:
-        part = " (a part)" if one.part else ""
+        part = " (a part)" if one.part % 2 else ""
         click.echo(f"{one.message_id} entry {one.position} {one.resource_type}{part}")
         for issue in one.issues:
             click.echo(f"  {issue.sentence()}")

@@ -6,7 +6,8 @@ Bundle whose JSON shape has been found right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fhirbridge.fhir import primitives, references
@@ -15,9 +16,12 @@ from fhirbridge.outcome import Issue
 
 Bundle = Mapping[str, Any]
 
+_TARGET = re.compile(r"[^/]+/[^/]+")
+
 _REQUESTS = frozenset(("batch", "transaction", "history"))
 _RESPONSES = frozenset(("batch-response", "transaction-response", "history"))
 _NAMELESS = frozenset(("batch", "transaction", "batch-response", "transaction-response"))
+_CONDITIONAL = frozenset(("batch", "transaction"))  # references may be searches there
 _FIRST = {"document": ("Composition", "bdl-11"), "message": ("MessageHeader", "bdl-12")}
 
 
@@ -32,8 +36,26 @@ def check(bundle: Bundle, path: str) -> Iterator[Issue]:
         yield from _full_url(entry, kind, where)
     if kind != "history":
         yield from _distinct(entries, path)
+    if kind not in _CONDITIONAL:
+        yield from _formless(entries, path)
     if kind in _FIRST:  # documents and messages hang together by their references
         yield from _mismatched(entries, path)
+
+
+def without(bundle: Bundle, broken: Collection[int]) -> Bundle:
+    """The Bundle in which a resource that is broken (by id) is only known by its type and id."""
+    if not broken:
+        return bundle
+    return {**bundle, "entry": [_without(one, broken) for one in bundle.get("entry", ())]}
+
+
+def _without(entry: Mapping[str, Any], broken: Collection[int]) -> Mapping[str, Any]:
+    held = entry.get("resource")
+    if id(held) not in broken or held is None:
+        return entry
+    told = {name: held.get(name) for name in ("resourceType", "id")}
+    texts = {name: value for name, value in told.items() if isinstance(value, str)}
+    return {**entry, "resource": texts}
 
 
 def _broken(key: str, path: str, cause: str, remedy: str) -> Issue:
@@ -44,6 +66,9 @@ def _whole(bundle: Bundle, kind: str, path: str) -> Iterator[Issue]:
     if has(bundle, "total") and kind not in ("searchset", "history"):
         cause = "total belongs to a searchset or history"
         yield _broken("bdl-1", f"{path}.total", cause, "leave it out")
+    relations = [link.get("relation") for link in bundle.get("link", ())]
+    if kind == "searchset" and len(relations) != len(set(relations)):
+        yield Issue("value", "two links of one relation", "keep one of them", f"{path}.link")
     if kind == "document":
         identifier = bundle.get("identifier", {})
         if not (has(identifier, "system") and has(identifier, "value")):
@@ -81,7 +106,7 @@ def _full_url(entry: Mapping[str, Any], kind: str, where: str) -> Iterator[Issue
     resource = entry.get("resource")
     path = f"{where}.fullUrl"
     if url is None:
-        if resource is not None and kind not in _NAMELESS and "_fullUrl" not in entry:
+        if kind not in _NAMELESS and "_fullUrl" not in entry:
             cause = "fullUrl is missing; only transactions and batches do without"
             yield Issue("required", cause, "add the resource's absolute URL or a urn:uuid", path)
         return
@@ -141,6 +166,17 @@ def _mismatched(entries: list[Any], path: str) -> Iterator[Issue]:
             if f"{server}{parts.type}/{parts.id}" not in named.urls:
                 cause = "the target is in the Bundle, but under another fullUrl"
                 yield Issue("value", cause, "refer to it by its fullUrl", where)
+
+
+def _formless(entries: list[Any], path: str) -> Iterator[Issue]:
+    """Relative references that are not of the form Type/id."""
+    for index, entry in enumerate(entries):
+        held = entry.get("resource", {})
+        for where, text in _references(held, f"{path}.entry[{index}].resource"):
+            bare = text.partition("/_history/")[0]
+            if text[:1] != "#" and not primitives.is_absolute(text) and not _TARGET.fullmatch(bare):
+                cause = "a relative reference has the form Type/id"
+                yield Issue("value", cause, "write Type/id, or the target's fullUrl", where)
 
 
 def _references(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -9,11 +9,11 @@ from fhirbridge.outcome import Issue
 
 
 def types(resource: Mapping[str, Any]) -> dict[str, str]:
-    """Id -> resource type of what the resource contains, as far as it is readable."""
+    """Id -> resource type of what the resource contains, as far as it is readable; "": itself."""
     listed = resource.get("contained")
     if not isinstance(listed, list):
         return {}
-    readable = (one for one in listed if isinstance(one, dict))
+    readable = (one for one in (*listed, {**resource, "id": ""}) if isinstance(one, dict))
     pairs = ((one.get("id"), one.get("resourceType")) for one in readable)
     return {i: t for i, t in pairs if isinstance(i, str) and isinstance(t, str)}
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from fhirbridge.fhir import narrative, primitives, temporal
 
 UCUM = "http://unitsofmeasure.org"
+URIS = "urn:ietf:rfc:3986"
 
 Value = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ def number(value: Any) -> Decimal | None:
     """The exact number, of a float the digits it is printed with; None of what is no number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
-    made = Decimal(str(value))
+    made = Decimal(value) if isinstance(value, int) else Decimal(str(value))
     return made if made.is_finite() else None
 
 
@@ -100,11 +101,20 @@ def _tim_9(value: Value) -> bool:
     return not has(value, "offset") or bool(value.get("when") and not meals & set(value["when"]))
 
 
+def _decoded(value: Value) -> bytes | None:
+    try:
+        return base64.b64decode(value.get("data", ""), validate=True)
+    except ValueError:  # told by att-data
+        return None
+
+
+def _decodable(value: Value) -> bool:
+    return _decoded(value) is not None
+
+
 def _fits(value: Value, name: str, measure: Callable[[bytes], Any]) -> bool:
-    told, data = value.get(name), value.get("data")
-    if told is None or data is None or not primitives.well_formed("base64Binary", data):
-        return True
-    return bool(measure(base64.b64decode(data)) == told)
+    told, data = value.get(name), _decoded(value)
+    return told is None or "data" not in value or data is None or bool(measure(data) == told)
 
 
 def _size(value: Value) -> bool:
@@ -116,6 +126,11 @@ def _hash(value: Value) -> bool:
         return base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
 
     return _fits(value, "hash", digest)
+
+
+def _uri(value: Value) -> bool:
+    told = value.get("value")
+    return value.get("system") != URIS or told is None or primitives.is_absolute(told)
 
 
 def _narrative(value: Value) -> bool:
@@ -155,6 +170,12 @@ DATATYPE_RULES: Mapping[str, tuple[Rule, ...]] = {
     ),
     "Attachment": (
         Rule("att-1", _needs("data", "contentType"), "data have no contentType", "add contentType"),
+        Rule(
+            "att-data",
+            _decodable,
+            "data is no base64 that can be read",
+            "write it without blanks, padded with =",
+        ),
         Rule("att-size", _size, "size is not the number of bytes in data", "correct size"),
         Rule("att-hash", _hash, "hash is not the SHA-1 of data", "correct or leave out hash"),
     ),
@@ -187,7 +208,11 @@ DATATYPE_RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
     "Extension": (
+        Rule("url", lambda value: "url" in value, "the extension has no url", "add it"),
         Rule("ext-1", _ext_1, "an extension has either a value or parts", "keep one of the two"),
+    ),
+    "Identifier": (
+        Rule("uri", _uri, "the value is no URI, which the system says it is", "correct either"),
     ),
     "Narrative": (
         Rule(

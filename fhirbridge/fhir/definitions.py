@@ -25,8 +25,10 @@ class Element:
     max: int | None  # None: no limit
     targets: frozenset[str]  # resource types a Reference may point to; empty: any
     binding: str  # canonical of the required value set, or ""
+    extensible: str  # canonical of the extensible value set, or ""
     choice: str  # "value" for valueInteger, else ""
     profile: str  # SimpleQuantity, or ""
+    owner: str  # the type or backbone path that it is a child of
 
     @property
     def is_list(self) -> bool:
@@ -56,10 +58,15 @@ class ValueSet:
 
 
 @cache
+def content(name: str) -> Mapping[str, Any]:
+    """One of the data files of this room, which the tools make; read once."""
+    text = resources.files("fhirbridge.fhir").joinpath(name).read_text(encoding="utf-8")
+    made: Mapping[str, Any] = json.loads(text)
+    return made
+
+
 def _content() -> Mapping[str, Any]:
-    text = resources.files("fhirbridge.fhir").joinpath("r4.json").read_text(encoding="utf-8")
-    content: Mapping[str, Any] = json.loads(text)
-    return content
+    return content("r4.json")
 
 
 @cache
@@ -112,8 +119,10 @@ def _elements(parent: str, name: str, entry: Mapping[str, Any]) -> Iterable[Elem
             max=None if limit == "*" else limit,
             targets=frozenset(entry.get("targets", ()) if code == "Reference" else ()),
             binding=entry.get("binding", ""),
+            extensible=entry.get("extensible", ""),
             choice=choice,
             profile=entry.get("profile", "") if code == "Quantity" else "",
+            owner=parent,
         )
 
 

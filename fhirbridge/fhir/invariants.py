@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fhirbridge.fhir import temporal
 from fhirbridge.fhir.datatype_rules import DATATYPE_RULES, Rule, Value, chosen, has
+from fhirbridge.fhir.questionnaire_rules import QUESTIONNAIRE_RULES
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
 _CLINICAL = _TERMINOLOGY + "condition-clinical"
@@ -49,10 +51,17 @@ def _obs_6(value: Value) -> bool:
 
 def _obs_7(value: Value) -> bool:
     """Codings are compared whole, as FHIRPath's intersect does."""
-    own = _codings(value.get("code", {}))
+    own = {_whole(coding) for coding in _codings(value.get("code", {}))}
     if not own or not chosen(value, "value"):
         return True
-    return not any(coding in own for coding in _component_codings(value))
+    return not any(_whole(coding) in own for coding in _component_codings(value))
+
+
+def _whole(value: Any) -> Any:
+    """Of a JSON value one that can stand in a set, so that many are compared in little time."""
+    if isinstance(value, dict):
+        return frozenset((name, _whole(one)) for name, one in value.items())
+    return tuple(map(_whole, value)) if isinstance(value, list) else value
 
 
 def _component_codings(value: Value) -> Iterator[Any]:
@@ -74,6 +83,13 @@ def _not_both(name: str, other: str) -> Callable[[Value], bool]:
 
 def _needs(name: str, other: str) -> Callable[[Value], bool]:
     return lambda value: not has(value, name) or has(value, other)
+
+
+def _mdd_1(value: Value) -> bool:
+    prepared, handed = value.get("whenPrepared"), value.get("whenHandedOver")
+    if prepared is None or handed is None:
+        return True
+    return temporal.in_order(prepared, handed) is True
 
 
 RESOURCE_RULES: Mapping[str, tuple[Rule, ...]] = {
@@ -146,6 +162,9 @@ RESOURCE_RULES: Mapping[str, tuple[Rule, ...]] = {
             "add one of them",
         ),
     ),
+    "MedicationDispense": (
+        Rule("mdd-1", _mdd_1, "handed over before it was prepared", "exchange the two"),
+    ),
     "Observation": (
         Rule(
             "obs-6",
@@ -184,4 +203,8 @@ RESOURCE_RULES: Mapping[str, tuple[Rule, ...]] = {
     ),
 }
 
-INVARIANTS: Mapping[str, tuple[Rule, ...]] = {**DATATYPE_RULES, **RESOURCE_RULES}
+INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
+    **DATATYPE_RULES,
+    **RESOURCE_RULES,
+    **QUESTIONNAIRE_RULES,
+}

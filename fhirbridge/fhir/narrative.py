@@ -21,11 +21,13 @@ _ATTRIBUTE_NAMES = """
 _LINK_NAMES = "charset coords href hreflang name rel rev shape type"
 _TAGS = frozenset(_TAG_NAMES.split())
 _ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
+_CELLS = frozenset(("td", "th"))
+_ROWS = frozenset(("tr", "thead", "tfoot"))
 _BY_TAG = {
-    "a": frozenset(_LINK_NAMES.split()),
-    "blockquote": frozenset(("cite",)),
-    "img": frozenset(("src", "alt", "height", "longdesc", "ismap", "usemap")),
-    "q": frozenset(("cite",)),
+    "a": _ATTRIBUTES | frozenset(_LINK_NAMES.split()),
+    "blockquote": _ATTRIBUTES | frozenset(("cite",)),
+    "img": _ATTRIBUTES | frozenset(("src", "alt", "height", "longdesc", "ismap", "usemap")),
+    "q": _ATTRIBUTES | frozenset(("cite",)),
 }
 
 
@@ -43,29 +45,51 @@ def allowed(div: str) -> bool:
         reader.parser.Parse(div.encode("utf-8", "surrogatepass"), True)
     except expat.ExpatError:
         return False
-    return not reader.refused and reader.content
+    return not reader.refused and reader.content and reader.anchors <= reader.names
 
 
 class _Reader:
     """What one pass over the XHTML has seen."""
 
+    __slots__ = ("anchors", "content", "names", "open", "parser", "refused")
+
     def __init__(self) -> None:
         self.parser = expat.ParserCreate("utf-8")
         self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
-        self.opened = 0
         self.refused = False
         self.content = False
+        self.open: list[str] = [""]
+        self.names: set[str] = set()
+        self.anchors: set[str] = set()  # of images, which are to be in the div itself
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self.opened == 0 and (tag != "div" or attributes.get("xmlns") != _XHTML):
+        above = self.open[-1]
+        self.open.append(tag)
+        if tag not in _TAGS or (tag in _CELLS and above not in _ROWS):
             self.refused = True
-        self.opened += 1
-        known = _BY_TAG.get(tag, frozenset()) | _ATTRIBUTES
-        names = {name for name in attributes if not name.startswith("xmlns:")}
-        self.refused |= tag not in _TAGS or not names <= known
-        self.refused |= attributes.get("href", "").strip().lower().startswith("javascript:")
-        self.content |= tag == "img"
+        if not above and (tag != "div" or attributes.get("xmlns") != _XHTML):
+            self.refused = True
+        if tag == "img":
+            self.content = True
+        if attributes:
+            self._attributes(_BY_TAG.get(tag, _ATTRIBUTES), attributes)
+
+    def _end(self, tag: str) -> None:
+        self.open.pop()
+
+    def _attributes(self, known: frozenset[str], attributes: dict[str, str]) -> None:
+        for name, value in attributes.items():
+            if name not in known and not name.startswith("xmlns:"):
+                self.refused = True
+            elif name == "id":
+                self.names.add(value)
+            elif name == "src" and value[:1] == "#":
+                self.anchors.add(value[1:])
+            elif name == "href" and value.strip().lower().startswith("javascript:"):
+                self.refused = True
 
     def _text(self, text: str) -> None:
-        self.content |= bool(text.strip(" \t\r\n"))
+        if not self.content and text.strip(" \t\r\n"):
+            self.content = True

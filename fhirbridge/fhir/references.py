@@ -6,6 +6,7 @@ Reads the text of the reference and fetches nothing (https://hl7.org/fhir/R4/ref
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fhirbridge.fhir import definitions, primitives
@@ -52,14 +53,16 @@ def check(
 ) -> Iterator[Issue]:
     """Issues of one Reference.
 
-    `contained` is id -> type in the root resource; `inside`: this stands in a contained resource,
-    where `#` means the one around it.
+    `contained` is id -> type in the root resource, which has the id ""; `inside`: this stands in a
+    contained resource, where `#` means the one around it.
     """
     text = reference.get("reference", "")
     if primitives.BLANK.search(text):
         yield Issue("value", "blanks in a reference", "write a URL", f"{path}.reference")
     pointed = _pointed(text, contained)
-    if text.startswith("#") and not pointed and not (inside and text == "#"):
+    if text == "#" and not inside:
+        pointed = ""
+    if text.startswith("#") and not pointed:
         yield Issue(
             "invariant",
             "the reference points to a contained resource that is not there (ref-1)",
@@ -67,16 +70,16 @@ def check(
             f"{path}.reference",
         )
     if pointed and targets and pointed not in targets:
-        yield Issue(
-            "value", f"a {pointed} is no target here", _one_of(targets), f"{path}.reference"
-        )
-    yield from _check_type(reference.get("type", ""), pointed, targets, path=path)
+        yield Issue("value", f"a {pointed} is no target here", one_of(targets), f"{path}.reference")
+    issues = _check_type(reference.get("type", ""), pointed, targets, path=path)
+    for issue in issues:  # without a literal, type is a hint for whoever looks up the identifier
+        yield issue if "reference" in reference else replace(issue, severity="warning")
 
 
 def _pointed(text: str, contained: Mapping[str, str]) -> str:
     if text.startswith("#"):
         return contained.get(text[1:], "")
-    parts = literal(text) if "/" in text else None
+    parts = literal(text.removeprefix("/")) if "/" in text else None
     return parts.type if parts else ""
 
 
@@ -88,8 +91,9 @@ def _check_type(told: str, pointed: str, targets: Collection[str], *, path: str)
         yield Issue("value", cause, f"write {pointed}, or leave type out", f"{path}.type")
     elif told not in (targets or definitions.resource_types()):
         cause = "type names no target of this element"
-        yield Issue("value", cause, _one_of(targets), f"{path}.type")
+        yield Issue("value", cause, one_of(targets), f"{path}.type")
 
 
-def _one_of(targets: Collection[str]) -> str:
+def one_of(targets: Collection[str]) -> str:
+    """The remedy: which types may be referred to."""
     return "refer to " + " or ".join(sorted(targets)) if targets else "name an R4 resource type"

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import csv_cells, fhir_json
+from fhirbridge.formats.csv_cells import parse_value
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.study import records
-from fhirbridge.study.definition import ABSENT_REASONS, Field, Form, Study, near
-from fhirbridge.study.records import Absent, Identifier, Record
+from fhirbridge.study.definition import Field, Form, Study, near
+from fhirbridge.study.records import Record
+
+__all__ = ["SUBJECT", "parse_value", "read_csv", "read_json", "template", "write_csv"]
 
 SUBJECT = "study_id"
-_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
 
 
 def read_csv(
@@ -37,17 +36,12 @@ def read_csv(
     made: list[Record] = []
     faults: list[Issue] = []
     try:
-        header = _header(next(rows, []), form, name)
+        columns = _columns(next(rows, []), form, name)
         for cells in rows:
+            if not "".join(cells).strip():
+                continue
             place = f"{name}:{rows.line_num}"
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                cause = f"{len(cells)} cells under {len(header)} columns"
-                remedy = "put text that holds a comma in quotes"
-                faults.append(Issue("structure", cause, remedy, place=place))
-                continue
-            record, wrong = _row(form, dict(zip(header, cells, strict=True)), place)
+            record, wrong = _row(form, columns, cells, place)
             wrong = wrong or [replace(i, place=place) for i in records.check(study, record)]
             faults += wrong
             made += [] if wrong else [record]
@@ -68,6 +62,25 @@ def _text(raw: bytes, name: str) -> str:
         raise BridgeError(
             Issue("structure", cause, "save the file as UTF-8", place=f"{name}:{line}")
         ) from fault
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the subject stands, and for each column of a field its place, field and parser."""
+
+    count: int
+    subject: int
+    fields: Sequence[tuple[int, Field, csv_cells.Parse]]
+
+
+def _columns(cells: list[str], form: Form, name: str) -> _Columns:
+    header = _header(cells, form, name)
+    parsed = [
+        (place, form.fields[column], csv_cells.parser(form.fields[column]))
+        for place, column in enumerate(header)
+        if column in form.fields
+    ]
+    return _Columns(len(header), header.index(SUBJECT), parsed)
 
 
 def _header(cells: list[str], form: Form, name: str) -> list[str]:
@@ -91,19 +104,22 @@ def _header(cells: list[str], form: Form, name: str) -> list[str]:
     return columns
 
 
-def _row(form: Form, cells: Mapping[str, str], place: str) -> tuple[Record, list[Issue]]:
+def _row(
+    form: Form, columns: _Columns, cells: Sequence[str], place: str
+) -> tuple[Record, list[Issue]]:
+    if len(cells) != columns.count:
+        cause = f"{len(cells)} cells under {columns.count} columns"
+        remedy = "put text that holds a comma in quotes"
+        return Record("", form.name, {}, place), [Issue("structure", cause, remedy, place=place)]
     fields: dict[str, Any] = {}
     wrong: list[Issue] = []
-    for column, text in cells.items():
-        if column not in form.fields or not text.strip():
-            continue
-        value = parse_value(form.fields[column], text.strip())
-        if value is None:
-            remedy = records.REMEDIES[form.fields[column].type]
-            cause = f"the value is no {form.fields[column].type}"
-            wrong.append(Issue("value", cause, remedy, expression=column, place=place))
-        fields[column] = value
-    subject = cells[SUBJECT].strip()
+    for number, field, parse in columns.fields:
+        cell = cells[number]
+        if cell and not cell.isspace():
+            value = fields[field.name] = parse(cell)
+            if value is None:
+                wrong.append(_unread(field, place))
+    subject = cells[columns.subject].strip()
     if not subject:
         wrong.append(
             Issue("required", "the row says not whose it is", "give study_id", place=place)
@@ -111,21 +127,10 @@ def _row(form: Form, cells: Mapping[str, str], place: str) -> tuple[Record, list
     return Record(subject, form.name, fields, place), wrong
 
 
-def parse_value(field: Field, text: str) -> Any:
-    """The text as a value of the field, None where it cannot be one; the check judges the rest."""
-    if text in ABSENT_REASONS and text not in field.choices:
-        return Absent(text)
-    if field.type == "integer":
-        return int(text) if _INTEGER.fullmatch(text) else None
-    if field.type == "decimal":
-        return Decimal(text) if _DECIMAL.fullmatch(text) else None
-    if field.type == "boolean":
-        return {"true": True, "false": False, "yes": True, "no": False}.get(text.lower())
-    if field.type == "ids":
-        pairs = [part.partition("|") for part in text.split()]
-        whole = all(system and value for system, _, value in pairs)
-        return tuple(Identifier(s, v) for s, _, v in pairs) if whole else None
-    return text
+def _unread(field: Field, place: str) -> Issue:
+    kind = f"list of {field.type}s" if field.many else field.type
+    remedy = records.REMEDIES[field.type]
+    return Issue("value", f"the value is no {kind}", remedy, expression=field.name, place=place)
 
 
 def read_json(study: Study, raw: bytes, *, name: str) -> tuple[list[Record], list[Issue]]:
@@ -158,6 +163,11 @@ def read_json(study: Study, raw: bytes, *, name: str) -> tuple[list[Record], lis
     return made, faults
 
 
+def template(form: Form) -> str:
+    """The header line that a file of this form may have; every field has its column."""
+    return write_csv(form, ())
+
+
 def write_csv(form: Form, made: Iterable[Record]) -> str:
     """The records of one form; our own export reads back as the same records."""
     out = io.StringIO()
@@ -165,18 +175,7 @@ def write_csv(form: Form, made: Iterable[Record]) -> str:
     rows = csv.writer(out, lineterminator="\r\n")  # RFC 4180; a lone CR in a text is quoted too
     rows.writerow(columns)
     for record in made:
-        cells = {name: _cell(value) for name, value in record.fields.items()}
-        rows.writerow(
-            [cells.get(name, "") for name in columns]
-            if SUBJECT in cells
-            else [record.subject, *(cells.get(name, "") for name in columns[1:])]
-        )
+        cells = {name: csv_cells.cell(value) for name, value in record.fields.items()}
+        cells.setdefault(SUBJECT, record.subject)
+        rows.writerow([cells.get(name, "") for name in columns])
     return out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return " ".join(f"{item.system}|{item.value}" for item in value)
-    return str(value)

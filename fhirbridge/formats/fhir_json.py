@@ -62,7 +62,7 @@ def read(raw: bytes) -> Any:
         raise _refuse(f"broken JSON: {fault.msg}", place) from fault
     except RecursionError as fault:
         raise _refuse("objects and arrays are nested too deep") from fault
-    except ValueError as fault:  # an integer of more digits than Python converts
+    except (ValueError, ArithmeticError) as fault:  # an integer of more digits than Python converts
         raise _refuse("a number has too many digits") from fault
     if "\\u" in text:
         _refuse_lone_surrogates(made)

@@ -1,48 +1,75 @@
 """Codecs: how a value changes its form between a field of the study and an element of FHIR.
 
-Each has two directions, `read` and `write`. A reading ends as a value, as nothing, or as a `Fault`
-that says why not and whether a person or a new crosswalk line can help.
+Each has two directions, `read` and `write`. A reading ends as a value, as a value with a `Remark`,
+as nothing, or as a `Fault` that says why not and whether a person or a new crosswalk line can help.
+Codes are in `mapping/coded.py`, references in `mapping/referring.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from fhirbridge.mapping.crosswalk import Crosswalk, Line
 from fhirbridge.study.definition import Field
-from fhirbridge.study.records import Identifier, Value, is_date
+from fhirbridge.study.records import Absent, Identifier, Value, is_date
+
+UCUM = "http://unitsofmeasure.org"
+WHOLE = frozenset({""})
+"""Parts of an element that a codec reads: all of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a value could not be read. `refused`: known, and certainly not for this study."""
+    """Why a value could not be read. `refused`: known, and certainly not for this study. `code`:
+    what is not listed in the crosswalk `walk`."""
 
     category: str
     cause: str
     remedy: str
     refused: bool = False
+    code: str = ""
+    walk: str = ""
+
+    @property
+    def elsewhere(self) -> bool:
+        """True where the code may mean another field of the same resource."""
+        return self.refused or self.category == "unknown-code"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A value that was read, and what must be said of it all the same."""
+
+    value: Value
+    cause: str
+    remedy: str
+
+
+Read = Value | Fault | Remark | None
 
 
 class Codec(Protocol):
-    """`types`: the FHIR types that it reads and writes."""
+    """`types`: the FHIR types that it reads and writes. `parts`: what of them it understands, as
+    paths below the element; the rest of it is lost."""
 
     types: frozenset[str]
+    parts: frozenset[str]
 
-    def read(self, raw: Any) -> Value | Fault | None: ...
+    def read(self, raw: Any) -> Read: ...
 
     def write(self, value: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    types = frozenset({"string", "markdown", "code", "id", "uri"})
+    types = frozenset({"string", "markdown", "code", "id", "uri", "canonical", "instant"})
+    parts = WHOLE
 
-    def read(self, raw: Any) -> Value | Fault | None:
+    def read(self, raw: Any) -> Read:
         return raw if isinstance(raw, str) and raw.strip() else None
 
     def write(self, value: str) -> str:
@@ -55,8 +82,9 @@ class Date:
 
     time: bool
     types = frozenset({"date", "dateTime", "instant"})
+    parts = WHOLE
 
-    def read(self, raw: Any) -> Value | Fault | None:
+    def read(self, raw: Any) -> Read:
         if isinstance(raw, str) and is_date(raw, time=True):
             return raw if self.time else raw[:10]
         return Fault("value", "no date of the calendar", "correct the date at its source")
@@ -75,8 +103,9 @@ class Number:
 
     whole: bool
     types = frozenset({"integer", "positiveInt", "unsignedInt", "decimal"})
+    parts = WHOLE
 
-    def read(self, raw: Any) -> Value | Fault | None:
+    def read(self, raw: Any) -> int | Decimal | Fault:
         if isinstance(raw, bool) or not isinstance(raw, int | Decimal):
             return Fault("value", "no number", "send a JSON number")
         number = Decimal(raw)
@@ -94,130 +123,126 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class NumberWord:
-    """A number that a system sends as text; ranges ("6-7") and words are not guessed at."""
+    """A number that a system sends as text; ranges ("6-7") and words are not guessed at. `reasons`
+    are the words that systems send in place of a number, each with its reason of absence."""
 
     whole: bool
+    reasons: tuple[tuple[str, str], ...] = ()
     types = frozenset({"string"})
+    parts = WHOLE
 
-    def read(self, raw: Any) -> Value | Fault | None:
-        pattern = _INTEGER if self.whole else _DECIMAL
-        if isinstance(raw, str) and pattern.fullmatch(raw.strip()):
-            return int(raw) if self.whole else Decimal(raw.strip())
+    def read(self, raw: Any) -> Read:
+        text = raw.strip() if isinstance(raw, str) else ""
+        if (_INTEGER if self.whole else _DECIMAL).fullmatch(text):
+            return int(text) if self.whole else Decimal(text)
+        reason = dict(self.reasons).get(text.upper())
+        if reason:
+            return Absent(reason)
         return Fault("value", "the text is no single number", "a person must read it")
 
     def write(self, value: int | Decimal) -> str:
         return str(value)
 
 
+CONVERSIONS: Mapping[tuple[str, str], Decimal] = MappingProxyType(
+    {
+        ("Gy", "cGy"): Decimal(100),
+        ("cm", "mm"): Decimal(10),
+        ("m", "mm"): Decimal(1000),
+        ("km", "m"): Decimal(1000),
+        ("cm", "m"): Decimal("0.01"),
+        ("L", "mL"): Decimal(1000),
+        ("l", "mL"): Decimal(1000),
+        ("ml", "mL"): Decimal(1),
+        ("dL", "mL"): Decimal(100),
+        ("h", "min"): Decimal(60),
+        ("wk", "d"): Decimal(7),
+        ("g/d", "mg/d"): Decimal(1000),
+    }
+)
+"""Exact factors between UCUM units of one kind (https://ucum.org/ucum)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Quantity in the field's unit. Another unit is a fault: nothing is converted by a guess."""
+    """Quantity in the field's unit. A unit of the same kind is converted exactly; any other is a
+    fault. `same`: units in which the number means the same (a percentage of a score in percent)."""
 
     whole: bool
     unit: str
-    types = frozenset({"Quantity", "SimpleQuantity"})
+    same: frozenset[str] = frozenset()
+    types = frozenset({"Quantity", "SimpleQuantity", "Age", "Duration"})
+    parts = frozenset({"value", "unit", "system", "code"})
 
-    def read(self, raw: Any) -> Value | Fault | None:
+    def read(self, raw: Any) -> Read:
         if not isinstance(raw, Mapping) or "value" not in raw:
             return None
         if "comparator" in raw:
             return Fault("business-rule", "a bound is no value", "a person must read it")
+        number = Number(self.whole).read(raw["value"])
+        given = raw.get("code", raw.get("unit", ""))
+        if isinstance(number, Fault) or self.fits(given):
+            return number
+        factor = CONVERSIONS.get((given, self.unit)) if raw.get("system", UCUM) == UCUM else None
+        if factor is not None:
+            return Number(self.whole).read(Decimal(raw["value"]) * factor)
+        cause = f"the unit '{given}' is not '{self.unit}'"
+        return Fault("business-rule", cause, f"send the value in {self.unit}")
+
+    def fits(self, given: str) -> bool:
         # A score has no physical unit: 1, {score} and no unit at all say the same (UCUM section 2).
         plain = self.unit == "1" or self.unit.startswith("{")
-        same = {self.unit} | ({"1", "", "{score}"} if plain else set())
-        given = raw.get("code", raw.get("unit", ""))
-        if given not in same:
-            cause = f"the unit '{given}' is not '{self.unit}'"
-            return Fault("business-rule", cause, f"send the value in {self.unit}")
-        return Number(self.whole).read(raw["value"])
+        return given == self.unit or given in self.same or (plain and given in _PLAIN_UNITS)
 
     def write(self, value: int | Decimal) -> dict[str, Any]:
-        return {
-            "value": value,
-            "unit": self.unit,
-            "system": "http://unitsofmeasure.org",
-            "code": self.unit,
-        }
+        return {"value": value, "unit": self.unit, "system": UCUM, "code": self.unit}
+
+
+_PLAIN_UNITS = frozenset({"1", "", "{score}", "{T-score}", "{Tscore}", "score"})
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
-    """CodeableConcept, Coding or code through a crosswalk; the study's word comes out.
+class Boolean:
+    types = frozenset({"boolean"})
+    parts = WHOLE
 
-    `system` is what a bare `code` element implies. A code that the crosswalk does not list is
-    refused where all its codings are of systems that the crosswalk covers, and waits for a person
-    otherwise.
-    """
+    def read(self, raw: Any) -> Read:
+        return raw if isinstance(raw, bool) else None
 
-    crosswalk: Crosswalk
-    system: str = ""
-    types = frozenset({"CodeableConcept", "Coding", "code"})
+    def write(self, value: bool) -> bool:
+        return value
 
-    def read(self, raw: Any) -> Value | Fault | None:
-        found = [(coding, self._line(coding)) for coding in self._codings(raw)]
-        lines = [line for _, line in found if line is not None]
-        refusing = next((line for line in lines if line.relationship == "disjoint"), None)
-        if refusing is not None:
-            cause = f"{refusing.system}|{refusing.code} is not meant: {refusing.note}"
-            return Fault("business-rule", cause, "nothing to do", refused=True)
-        words = {line.target for line in lines if line.reads}
-        if len(words) == 1:
-            return words.pop()
-        if words:
-            told = ", ".join(sorted(words))
-            return Fault("business-rule", f"the codings say {told}", "a person decides")
-        if lines:
-            line = lines[0]
-            cause = f"{line.system}|{line.code} does not say which: {line.note}"
-            return Fault(
-                "business-rule", cause, "a person decides, or a crosswalk line of the site"
-            )
-        return self._unknown(raw, [coding for coding, _ in found])
 
-    def _line(self, coding: Mapping[str, Any]) -> Line | None:
-        return self.crosswalk.find(coding.get("system", ""), coding.get("code", ""))
+@dataclass(frozen=True, slots=True)
+class YesNo:
+    """A boolean element whose two sides are words of the study."""
 
-    def _codings(self, raw: Any) -> Iterator[Mapping[str, Any]]:
-        if isinstance(raw, str):
-            yield {"system": self.system, "code": raw}
-        elif isinstance(raw, Mapping):
-            codings = raw.get("coding", ()) if "code" not in raw else (raw,)
-            yield from (c for c in codings if isinstance(c, Mapping) and c.get("code"))
+    yes: str
+    no: str
+    types = frozenset({"boolean"})
+    parts = WHOLE
 
-    def _unknown(self, raw: Any, codings: list[Mapping[str, Any]]) -> Fault | None:
-        if not codings:
-            if isinstance(raw, Mapping) and raw.get("text"):
-                cause = "there is a text and no code; a text is never coded by itself"
-                return Fault("unknown-code", cause, "code it at its source, or decide by hand")
-            return None
-        named = ", ".join(f"{c.get('system', '(no system)')}|{c['code']}" for c in codings)
-        foreign = all(self.crosswalk.covers(c.get("system", "")) for c in codings)
-        cause = f"{named} is not in the crosswalk '{self.crosswalk.name}'"
-        line = f"add a line to {self.crosswalk.name}.csv of the site"
-        remedy = f"nothing to do; where it is meant, {line}" if foreign else f"{line}, then replay"
-        return Fault("unknown-code", cause, remedy, refused=foreign)
+    def read(self, raw: Any) -> Read:
+        return (self.yes if raw else self.no) if isinstance(raw, bool) else None
+
+    def write(self, value: str) -> bool:
+        return value == self.yes
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """That the element is there says the word; for reading. Which value it holds, another row
+    says."""
+
+    word: str
+    types = frozenset({"dateTime", "date", "instant", "Period", "Reference"})
+    parts = WHOLE
+
+    def read(self, raw: Any) -> Read:
+        return self.word
 
     def write(self, value: str) -> Any:
-        line = self.crosswalk.back[value]
-        if self.system:
-            return line.code
-        coding = {"system": line.system, "code": line.code}
-        return {"coding": [{**coding, "display": line.display} if line.display else coding]}
-
-
-@dataclass(frozen=True, slots=True)
-class Grade:
-    """A code that stands for a whole number; the crosswalk's targets are the numbers."""
-
-    code: Code
-    types = frozenset({"CodeableConcept", "Coding"})
-
-    def read(self, raw: Any) -> Value | Fault | None:
-        word = self.code.read(raw)
-        return int(word) if isinstance(word, str) else word
-
-    def write(self, value: int) -> Any:
-        return self.code.write(str(value))
+        raise TypeError("what only is there has no own form to be written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +251,9 @@ class Ids:
 
     own: frozenset[str]
     types = frozenset({"Identifier"})
+    parts = frozenset({"system", "value", "use", "type", "assigner"})
 
-    def read(self, raw: Any) -> Value | Fault | None:
+    def read(self, raw: Any) -> Read:
         if not isinstance(raw, Mapping) or raw.get("use") == "old":
             return None
         system, value = raw.get("system"), raw.get("value")
@@ -239,6 +265,27 @@ class Ids:
         return [{"system": item.system, "value": item.value} for item in value]
 
 
+@dataclass(frozen=True, slots=True)
+class Codings:
+    """Every coding as its sender chose it. A coding that the mapping itself derives from a word of
+    the study carries `userSelected: false`, and is none of these."""
+
+    types = frozenset({"Coding"})
+    parts = frozenset({"system", "code", "display", "userSelected"})
+
+    def read(self, raw: Any) -> Read:
+        if not isinstance(raw, Mapping) or raw.get("userSelected") is False:
+            return None
+        system, code = raw.get("system"), raw.get("code")
+        if not system and code:
+            cause = f"'{code}' has no system: a code alone means nothing"
+            return Fault("value", cause, "send its system with it")
+        return (Identifier(system, code),) if system and code else None
+
+    def write(self, value: tuple[Identifier, ...]) -> list[dict[str, str]]:
+        return [{"system": item.system, "code": item.value} for item in value]
+
+
 PLAIN: Mapping[str, Callable[[Field], Codec]] = MappingProxyType(
     {
         "text": lambda field: Text(),
@@ -246,5 +293,7 @@ PLAIN: Mapping[str, Callable[[Field], Codec]] = MappingProxyType(
         "number": lambda field: Number(whole=field.type == "integer"),
         "number-word": lambda field: NumberWord(whole=field.type == "integer"),
         "quantity": lambda field: Quantity(field.type == "integer", field.unit or "1"),
+        "boolean": lambda field: Boolean(),
+        "codings": lambda field: Codings(),
     }
 )

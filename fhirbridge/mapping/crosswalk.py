@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from fhirbridge.fhir import terminology
 from fhirbridge.outcome import Issue
@@ -26,13 +28,16 @@ RELATIONSHIPS: Mapping[str, str] = MappingProxyType(
         "equivalent": "the same, and the one code that is written for the target",
         "equal": "the same, for reading",
         "wider": "the target is the wider one: true, for reading",
+        "deprecated": "the same, for reading, with a warning: the code is withdrawn",
         "narrower": "the target would say more than the code does: a person decides",
         "inexact": "near, not the same: a person decides",
         "unmatched": "known, and without an own word in the study: a person decides",
         "disjoint": "known, and certainly not meant: refused, with the note as the reason",
     }
 )
-_READS = frozenset({"equivalent", "equal", "wider"})
+_READS = frozenset({"equivalent", "equal", "wider", "deprecated"})
+_WORD = re.compile(r"\w+")
+_TAG = re.compile(r" \([^()]*\)\s*$")
 _CHECK_DIGITS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
     {SNOMED: terminology.verhoeff_ok, LOINC: terminology.loinc_ok}
 )
@@ -81,12 +86,48 @@ class Crosswalk:
     back: Mapping[str, Line]
     covered: frozenset[str]
     systems: Systems
+    combined: Mapping[frozenset[tuple[str, str]], Line]
+    displays: Mapping[tuple[str, ...], Line]
 
     def find(self, system: str, code: str) -> Line | None:
         return self.forward.get(self.systems.normal(system, code))
 
     def covers(self, system: str) -> bool:
         return self.systems.aliases.get(system, system) in self.covered
+
+    def together(self, codings: Sequence[Mapping[str, Any]]) -> Line | None:
+        """The line of a combination (`0QS03ZZ+0QU03JZ`) of which every code is among the
+        codings."""
+        if not self.combined or len(codings) < 2:
+            return None
+        given = {self.systems.normal(c.get("system", ""), c.get("code", "")) for c in codings}
+        fit = (parts for parts in self.combined if given >= parts)
+        return next((self.combined[parts] for parts in fit), None)
+
+    def contradiction(self, line: Line, display: str) -> str:
+        """What a display says that is not what its code means; nothing where it may be a synonym.
+
+        Certain in two cases: it is the display of another code here, or one word of the code's own
+        display is exchanged (bone, liver).
+        """
+        sent, own = _told(display), _told(line.display)
+        if not sent or not own or sent == own:
+            return ""
+        exchanged = [pair for pair in zip(sent, own, strict=False) if pair[0] != pair[1]]
+        if len(sent) == len(own) > 2 and len(exchanged) == 1:
+            return f"'{exchanged[0][0]}' for '{exchanged[0][1]}'"
+        other = self.displays.get(sent)
+        return f"what {other.code} means" if other and other.target != line.target else ""
+
+
+def _told(display: str) -> tuple[str, ...]:
+    """The words of a display, without SNOMED's semantic tag."""
+    return tuple(_WORD.findall(_TAG.sub("", display).casefold()))
+
+
+def check_digit_ok(system: str, code: str) -> bool:
+    check = _CHECK_DIGITS.get(system)
+    return check is None or check(code)
 
 
 def read_systems(text: str, *, name: str) -> tuple[Systems, list[Issue]]:
@@ -146,8 +187,21 @@ def build(
                 faults.append(
                     Issue("configuration", cause, "write 'equal' for the others", place=line.place)
                 )
-    covered = frozenset(line.system for line in lines)
-    made = Crosswalk(name, MappingProxyType(forward), MappingProxyType(back), covered, systems)
+    combined = {
+        frozenset(systems.normal(line.system, part) for part in line.code.split("+")): line
+        for line in forward.values()
+        if "+" in line.code
+    }
+    displays = {_told(line.display): line for line in forward.values() if line.display}
+    made = Crosswalk(
+        name=name,
+        forward=MappingProxyType(forward),
+        back=MappingProxyType(back),
+        covered=frozenset(line.system for line in lines),
+        systems=systems,
+        combined=MappingProxyType(combined),
+        displays=MappingProxyType(displays),
+    )
     return made, faults
 
 
@@ -200,6 +254,5 @@ def line_rules(line: Line) -> Iterator[tuple[str, str]]:
         yield "the target is missing", "give the study's word for it"
     if not needs_target and not line.note:
         yield "the reason is missing", "say in 'note' why the code is not taken"
-    check = _CHECK_DIGITS.get(line.system)
-    if check is not None and not check(line.code):
+    if not check_digit_ok(line.system, line.code):
         yield f"{line.code} fails its check digit", "copy the code again from its source"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from fhirbridge import lined_yaml
@@ -34,25 +35,63 @@ def load(files: Mapping[str, str], *, site: str = "") -> MappingSet:
     except BridgeError as fault:  # what the other files say cannot be judged without it
         raise BridgeError(*fault.issues, *faults) from fault
     names = _names(files, study, faults)
-    forms: dict[str, FormMapping] = {}
+    documents = _documents(files, faults)
+    carriers = _carriers(documents)
+    made: dict[str, FormMapping] = {}
+    for document in documents:
+        mapping = FileReader(document, study, names, walks, carriers, faults).mapping()
+        if mapping is not None and mapping.name in made:
+            cause = f"another file is called {mapping.name}"
+            remedy = "give one of them a 'name' of its own"
+            faults.append(Issue("configuration", cause, remedy, place=document.place(("form",))))
+        elif mapping is not None:
+            made[mapping.name] = mapping
+    faults += _places(study, made, files["study.yaml"]) if not faults else []
+    if faults:
+        raise BridgeError(*dict.fromkeys(faults))  # two rows may tell the same of one crosswalk
+    return MappingSet(study, site, MappingProxyType(_covering(made)), names, _version(files, site))
+
+
+def _documents(files: Mapping[str, str], faults: list[Issue]) -> list[lined_yaml.Document]:
+    made = []
     for name, text in sorted(files.items()):
         if "/" in name or not name.endswith(".yaml") or name in _NOT_FORMS:
             continue
         try:
-            document = lined_yaml.load(text, name=name)
+            made.append(lined_yaml.load(text, name=name))
         except BridgeError as fault:
             faults += fault.issues
-            continue
-        made = FileReader(document, study, names, walks, faults).mapping()
-        if made is not None and made.form.name in forms:
-            cause, remedy = f"another file maps the form {made.form.name}", "keep one of them"
-            faults.append(Issue("configuration", cause, remedy, place=document.place(("form",))))
-        elif made is not None:
-            forms[made.form.name] = made
-    faults += _unmapped(study, forms, files["study.yaml"]) if not faults else []
-    if faults:
-        raise BridgeError(*dict.fromkeys(faults))  # two rows may tell the same of one crosswalk
-    return MappingSet(study, site, MappingProxyType(forms), names, _version(files, site))
+    return made
+
+
+def _carriers(documents: list[lined_yaml.Document]) -> dict[str, str]:
+    """The resource type that carries each form's records, for the references to them."""
+    made = {}
+    for document in documents:
+        given = document.content if isinstance(document.content, dict) else {}
+        form = str(given.get("form"))
+        if given.get("name", form) == form:
+            made[form] = str(given.get("resource"))
+    return made
+
+
+def _covering(made: dict[str, FormMapping]) -> dict[str, FormMapping]:
+    """Each recogniser knows the systems of the others of its resource type: a code that none of
+    them lists is nobody's."""
+    covered: dict[str, frozenset[str]] = {}
+    for mapping in made.values():
+        if mapping.recogniser is not None:
+            own = mapping.recogniser.codec.crosswalk.covered
+            covered[mapping.resource] = covered.get(mapping.resource, frozenset()) | own
+    wider = {}
+    for name, mapping in made.items():
+        recogniser = mapping.recogniser
+        if recogniser is not None:
+            walk = replace(recogniser.codec.crosswalk, covered=covered[mapping.resource])
+            codec = replace(recogniser.codec, crosswalk=walk)
+            mapping = replace(mapping, recogniser=replace(recogniser, codec=codec))
+        wider[name] = mapping
+    return wider
 
 
 def _version(files: Mapping[str, str], site: str) -> str:
@@ -113,21 +152,23 @@ def _crosswalks(
     return made
 
 
-def _unmapped(study: Study, forms: Mapping[str, FormMapping], text: str) -> Iterator[Issue]:
-    missing = [
-        (form.name, name)
-        for form in study.forms.values()
-        for name in sorted(form.fields.keys() - _mapped(forms.get(form.name)))
-    ]
-    if missing:
-        document = lined_yaml.load(text, name="study.yaml")
-        for form_name, name in missing:
-            cause = f"no row maps the field {form_name}.{name}"
-            place = document.place(("forms", form_name, "fields", name))
-            remedy = f"add a row to {form_name}.yaml"
-            yield Issue("configuration", cause, remedy, place=place)
-
-
-def _mapped(mapping: FormMapping | None) -> set[str]:
-    blocks = mapping.blocks if mapping else ()
-    return {row.field.name for block in blocks for row in block.rows}
+def _places(study: Study, made: Mapping[str, FormMapping], text: str) -> Iterator[Issue]:
+    """Each field is written by one row, but for the keys, which stand in every resource."""
+    document = lined_yaml.load(text, name="study.yaml")
+    for form in study.forms.values():
+        writing = [m for m in made.values() if m.form.name == form.name and not m.reads_only]
+        files: dict[str, list[str]] = {name: [] for name in form.fields}
+        for mapping in writing:
+            rows = [row for block in mapping.blocks for row in block.rows if not row.reads_only]
+            for name in {row.field.name for row in rows}:
+                files[name].append(mapping.name)
+        for name, names in files.items():
+            place = document.place(("forms", form.name, "fields", name))
+            if not names:
+                cause = f"no row maps the field {form.name}.{name}"
+                remedy = f"add a row to {form.name}.yaml"
+                yield Issue("configuration", cause, remedy, place=place)
+            elif len(names) > 1 and name not in form.key:
+                cause = f"{form.name}.{name} is written by {' and '.join(names)}"
+                remedy = "say 'read only: true' of the row in one of them"
+                yield Issue("configuration", cause, remedy, place=place)

@@ -1,29 +1,51 @@
 """Paths of a mapping row: dotted element names with selectors, that read and write.
 
 `extension[url=$laterality].valueCodeableConcept`: reading filters a list by its selector, writing
-makes the item with it. No functions and no conditions: small enough to have an inverse. Each name
-is checked against HL7's R4 element tree when the mapping is loaded.
+makes the item with it. `component[code=$study|mirels-site].valueInteger` selects by a coding,
+`contained[resourceType=BodyStructure].location` goes into a contained resource. No functions and no
+conditions: small enough to have an inverse. `mapping/parse_path.py` checks each name against HL7's
+R4 element tree when the mapping is loaded.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fhirbridge.fhir import definitions
-from fhirbridge.study.definition import near
-
-_STEP = re.compile(r"(?P<name>[A-Za-z_]\w*)(\[(?P<key>\w+)=(?P<value>[^\]]+)\])?", re.ASCII)
 
 
-class PathError(ValueError):
-    """A path that does not fit the resource; its text says how, `remedy` what to do."""
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """What an item of a list must hold: a plain value at `key`, or with `system` a coding of the
+    CodeableConcept there. `display` goes out with the coding and is never compared."""
 
-    def __init__(self, cause: str, remedy: str) -> None:
-        super().__init__(cause)
-        self.remedy = remedy
+    key: str
+    value: str
+    system: str | None = None
+    display: str = ""
+
+    def fits(self, item: Any) -> bool:
+        if not isinstance(item, Mapping):
+            return False
+        held = item.get(self.key)
+        if self.system is None:
+            return bool(held == self.value)
+        codings = held.get("coding") if isinstance(held, Mapping) else None
+        return isinstance(codings, list) and any(
+            isinstance(c, Mapping) and (c.get("system"), c.get("code")) == (self.system, self.value)
+            for c in codings
+        )
+
+    def made(self) -> dict[str, Any]:
+        """A new item that fits."""
+        if self.system is None:
+            return {self.key: self.value}
+        coding = {"system": self.system, "code": self.value}
+        return {
+            self.key: {"coding": [coding | ({"display": self.display} if self.display else {})]}
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +54,7 @@ class Step:
 
     name: str
     is_list: bool
-    selector: tuple[str, str] | None = None
+    selector: Selector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,24 @@ class Path:
         else:
             here[last.name] = [value] if last.is_list else value
 
+    def write_each(self, resource: dict[str, Any], values: Iterable[Any]) -> None:
+        """Put each value into an item of its own of the last list on the way."""
+        lists = [number for number, step in enumerate(self.steps) if step.is_list]
+        here = resource
+        for step in self.steps[: lists[-1]]:
+            here = _enter(here, step)
+        repeated, rest = self.steps[lists[-1]], self.steps[lists[-1] + 1 :]
+        items = here.setdefault(repeated.name, [])
+        for value in values:
+            if not rest and not isinstance(value, dict):
+                items.append(value)
+                continue
+            items.append(repeated.selector.made() if repeated.selector else {})
+            if rest:
+                replace(self, steps=rest).write(items[-1], value)
+            else:
+                items[-1].update(value)
+
     def write_absence(self, resource: dict[str, Any], reason: Mapping[str, Any]) -> None:
         """Put an extension in place of the value: into the shadow of a primitive, or beside what
         else the object holds."""
@@ -86,62 +126,6 @@ class Path:
             here = _enter(here, last)
         here.setdefault("extension", []).append(dict(reason))
 
-    def extend(self, resource: dict[str, Any], items: Iterable[Any]) -> None:
-        """Add items to the list at the end of the path."""
-        *way, last = self.steps
-        here = resource
-        for step in way:
-            here = _enter(here, step)
-        here.setdefault(last.name, []).extend(items)
-
-
-def parse(text: str, *, resource: str, names: Mapping[str, str]) -> Path:
-    """Check the path against the R4 element tree; `$name` in a selector stands for a URL of
-    `names`.
-    """
-    steps: list[Step] = []
-    element_type = resource
-    walked: list[str] = []
-    rest = text
-    while rest:
-        found = _STEP.match(rest)
-        if found is None:
-            raise PathError(f"'{rest}' is no element name", "write name or name[key=value]")
-        rest = rest[found.end() :]
-        if rest and not (rest.startswith(".") and len(rest) > 1):
-            raise PathError(f"'{rest}' does not go on with an element", "divide names by one dot")
-        rest = rest[1:]
-        walked.append(found["name"])
-        element = definitions.walk(resource, walked)
-        if element is None:
-            known = ", ".join(walked[:-1]) or resource
-            raise PathError(f"{known} has no element '{walked[-1]}' in R4", "see hl7.org/fhir/R4")
-        selector = _selector(found, names, is_list=element.is_list)
-        if selector and definitions.walk(resource, [*walked, selector[0]]) is None:
-            raise PathError(
-                f"{found['name']} has no element '{selector[0]}'", "see hl7.org/fhir/R4"
-            )
-        steps.append(Step(found["name"], element.is_list, selector))
-        element_type = element.type
-    if not steps:
-        raise PathError("an empty path", "name an element")
-    return Path(text, tuple(steps), element_type)
-
-
-def _selector(
-    found: re.Match[str], names: Mapping[str, str], *, is_list: bool
-) -> tuple[str, str] | None:
-    key, value = found["key"], found["value"]
-    if key is None:
-        return None
-    if not is_list:
-        raise PathError(f"{found['name']} is no list, it has no selector", "take [...] away")
-    if value.startswith("$"):
-        if value[1:] not in names:
-            raise PathError(f"'{value}' is not among the names", near(value[1:], names))
-        value = names[value[1:]]
-    return key, value
-
 
 def _read(here: Mapping[str, Any], steps: tuple[Step, ...], expression: str) -> Iterator[Found]:
     step, rest = steps[0], steps[1:]
@@ -154,9 +138,7 @@ def _read(here: Mapping[str, Any], steps: tuple[Step, ...], expression: str) -> 
             yield Found(value, shadow, at)
         return
     for number, item in enumerate(value if isinstance(value, list) else ()):
-        if step.selector and not (
-            isinstance(item, Mapping) and item.get(step.selector[0]) == step.selector[1]
-        ):
+        if step.selector and not step.selector.fits(item):
             continue
         if not rest:
             yield Found(item, None, f"{at}[{number}]")
@@ -173,7 +155,7 @@ def _enter(here: dict[str, Any], step: Step) -> dict[str, Any]:
         return below
     items: list[dict[str, Any]] = here.setdefault(step.name, [])
     for item in items:
-        if step.selector is None or item.get(step.selector[0]) == step.selector[1]:
+        if step.selector is None or step.selector.fits(item):
             return item
-    items.append({step.selector[0]: step.selector[1]} if step.selector else {})
+    items.append(step.selector.made() if step.selector else {})
     return items[-1]

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhirbridge import lined_yaml
 from fhirbridge.fhir import definitions
-from fhirbridge.mapping import codecs, crosswalk, fit
-from fhirbridge.mapping.parts import PartsReader
-from fhirbridge.mapping.spec import Block, Fixed, FormMapping, Gate, Reading, Recogniser, Row
-from fhirbridge.study.definition import ABSENT_REASONS, Field, Form, near
+from fhirbridge.mapping import coded, crosswalk, fit
+from fhirbridge.mapping.path import Path
+from fhirbridge.mapping.read_inside import InsideReader
+from fhirbridge.mapping.read_rows import Written, in_order
+from fhirbridge.mapping.spec import Block, Fixed, FormMapping, Gate, Recogniser, Row
+from fhirbridge.study.definition import Field, near
+
+_PARTS = {
+    "recognise": "recognise",
+    "gate": "gate",
+    "where": "gate",
+    "review": "review",
+    "absent": "reading",
+}
 
 
-class FileReader(PartsReader):
-    """One form and the resource type that carries it."""
+class FileReader(InsideReader):
+    """One form and the resource type that carries it, or a part of it."""
 
     def mapping(self) -> FormMapping | None:
         """The whole file; None where its form or its resource is not known."""
         self.content = self.words(self.document.content, (), "file")
-        for part in sorted({"recognise", "gate", "absent"} & self.content.keys()):
-            kind = "reading" if part == "absent" else part
-            self.content[part] = self.words(self.content[part], (part,), kind)
+        for part in sorted(_PARTS.keys() & self.content.keys()):
+            self.content[part] = self.words(self.content[part], (part,), _PARTS[part])
         self.resource = str(self.content.get("resource"))
         form_name = str(self.content.get("form"))
         form = self.study.forms.get(form_name)
@@ -34,28 +44,46 @@ class FileReader(PartsReader):
             self.fault(("resource",), f"R4 has no resource type '{self.resource}'", remedy)
         if form is None or self.resource not in types:
             return None
-        patient = self.content.get("patient")
-        recogniser, gate = self.recogniser(form), self.gate()
-        return FormMapping(
+        self.form, self.name = form, str(self.content.get("name", form_name))
+        self.recogniser, gate = self.recognised(), self.gate(self.content, ())
+        mapping = FormMapping(
+            name=self.name,
             form=form,
             resource=self.resource,
-            patient=self.path(patient, ("patient",)) if patient else None,
-            recogniser=recogniser,
+            patients=tuple(self.patients()),
+            recogniser=self.recogniser,
             gate=gate,
-            blocks=tuple(self.blocks(form, recogniser, gate)),
+            blocks=tuple(self.blocks(gate)),
+            where=self.gate(self.content, (), word="where"),
+            review=self.review(),
+            reads_only=bool(self.content.get("read only")),
+            pulled=bool(self.content.get("pull", True)),
         )
+        if not mapping.reads_only:
+            for block in mapping.blocks:
+                section = f"the block '{block.name}'"
+                for misfit in fit.whole(mapping, block, section=section):
+                    self.fault((), *misfit)
+        return self.with_inside(mapping)
 
-    def recogniser(self, form: Form) -> Recogniser | None:
-        """What tells the mapping's resources, the codes of its rows included."""
+    def patients(self) -> Iterator[Path]:
+        given = self.content.get("patient", [])
+        for text in given if isinstance(given, list) else [given]:
+            path = self.path(text, ("patient",))
+            if path is not None:
+                yield path
+
+    def recognised(self) -> Recogniser | None:
+        """What tells the mapping's resources, the codes of its rows and groups included."""
         if "recognise" not in self.content:
             return None
         at = ("recognise",)
         given = self.content["recognise"]
         reading = self.reading(given, Field("", "choice"), at)
-        if reading is None or not isinstance(reading.codec, codecs.Code):
+        if reading is None or not isinstance(reading.codec, coded.Code):
             return None
         walk = reading.codec.crosswalk
-        own = list(self.row_codes())
+        own = list(self.own_codes())
         if own:
             lines = [*walk.forward.values(), *own]
             site = [line for line in lines if line.system not in walk.covered and line not in own]
@@ -63,101 +91,148 @@ class FileReader(PartsReader):
             walk, wrong = crosswalk.build(walk.name, lines, site, walk.systems)
             self.faults += wrong
         for name in given.get("doubt", ()):
-            if name not in form.fields:
-                cause = f"the form {form.name} has no field '{name}'"
-                self.fault((*at, "doubt"), cause, near(name, form.fields))
-        return Recogniser(reading.path, codecs.Code(walk), tuple(given.get("doubt", ())))
+            if name not in self.form.fields:
+                cause = f"the form {self.form.name} has no field '{name}'"
+                self.fault((*at, "doubt"), cause, near(name, self.form.fields))
+        code = replace(reading.codec, crosswalk=walk)
+        return Recogniser(reading.path, code, tuple(given.get("doubt", ())))
 
-    def row_codes(self) -> Iterator[crosswalk.Line]:
-        """`code: $system|code` of a row: one more line of the recogniser's crosswalk."""
-        for number, row in enumerate(self.content.get("rows") or ()):
-            if not isinstance(row, dict) or "code" not in row:
-                continue
-            at = ("rows", number, "code")
-            system, _, code = str(row["code"]).partition("|")
-            url = self.url(system, at)
-            target, place = str(row.get("field")), self.document.place(at)
-            line = crosswalk.Line(
-                url, code, str(row.get("note", "")), target, "equivalent", "", place
-            )
-            wrong = list(crosswalk.line_rules(line)) if not url.startswith("$") else []
-            for told in wrong:
+    def own_codes(self) -> Iterator[crosswalk.Line]:
+        """`code: $system|code` of a row or a group: one more line of the recogniser's crosswalk."""
+        for section, word in (("rows", "field"), ("groups", "name")):
+            for number, given in enumerate(self.content.get(section) or ()):
+                if isinstance(given, dict) and "code" in given:
+                    at = (section, number, "code")
+                    line = self.code_line(given, str(given.get(word)), at)
+                    yield from (line,) if line else ()
+
+    def code_line(
+        self, given: Mapping[str, Any], target: str, at: lined_yaml.Path
+    ) -> crosswalk.Line | None:
+        system, _, code = str(given["code"]).partition("|")
+        url, place = self.url(system, at), self.document.place(at)
+        display = str(given.get("note", ""))
+        line = crosswalk.Line(url, code, display, target, "equivalent", "", place)
+        wrong = list(crosswalk.line_rules(line)) if not url.startswith("$") else [("", "")]
+        for told in wrong:
+            if told != ("", ""):
                 self.fault(at, *told)
-            if not wrong:
-                yield line
+        return None if wrong else line
 
-    def gate(self) -> Gate | None:
-        if "gate" not in self.content:
-            return None
-        at = ("gate",)
-        given = self.content["gate"]
-        path = self.path(given.get("at"), at)
-        if path is None:
-            return None
-        fates = ("pass", "withdraw", "refuse", "hold")
-        passes, withdraws, refuses, holds = (frozenset(given.get(fate) or ()) for fate in fates)
-        gate = Gate(path, passes, withdraws, refuses, holds, given.get("writes"))
-        for told in fit.statuses(gate, self.resource):
-            self.fault(at, *told)
-        return gate
-
-    def blocks(
-        self, form: Form, recogniser: Recogniser | None, gate: Gate | None
-    ) -> Iterator[Block]:
-        """One for the record, or with `each: field` one for each row."""
-        shared = self.rows(form, "shared") if "shared" in self.content else []
-        rows = self.rows(form, "rows")
-        fixed = list(self.fixed(gate))
-        each, deliver = self.content.get("each", "record"), bool(self.content.get("deliver"))
-        profile = self.content.get("profile", "")
-        name = self.url(profile, ("profile",))
+    def blocks(self, gate: Gate | None) -> Iterator[Block]:
+        """One for the record, or with `each: field` one for each row and each group."""
+        self.shared = self.listed("shared", absent=False)
+        fixed = self.fixed(self.content.get("write only"), ("write only",), gate)
+        each = self.content.get("each", "record")
         if each == "record":
-            written = (self.content.get("recognise") or {}).get("writes")
-            everything = tuple(row for row, _ in (*shared, *rows))
-            for misfit in fit.one_place_each(everything, fixed):
-                self.fault(("rows",), *misfit)
-            told = [*fixed, *self.recognised(recogniser, written)]
-            yield Block(form.name, "", name, everything, (), tuple(told), deliver=deliver)
+            yield self.record_block(fixed)
             return
         if each != "field":
             self.fault(("each",), f"each: '{each}' is not known", "use record or field")
-        self.one_row_each(shared, rows, fixed, recogniser)
-        for row, given in rows:
-            word = row.field.name
-            yield Block(
-                name=f"{form.name}.{word}",
+        own = [*self.row_blocks(fixed), *self.group_blocks(fixed)]
+        words = [block.word for block in own]
+        for word in {word for word in words if words.count(word) > 1}:
+            self.fault(("rows",), f"two rows map {word}", "keep one row")
+        if self.recogniser is not None:
+            for line in fit.unknown_targets(self.recogniser.codec.crosswalk, words):
+                self.told(line, (f"no row has the field '{line.target}'", near(line.target, words)))
+        yield from own
+
+    def listed(self, section: str, *, absent: bool) -> list[Written]:
+        if section not in self.content:
+            return []
+        return self.rows(self.content[section], (section,), absent=absent)
+
+    def record_block(self, fixed: Sequence[Fixed]) -> Block:
+        rows = [*self.shared, *self.rows(self.content.get("rows"), ("rows",), absent=False)]
+        written = (self.content.get("recognise") or {}).get("writes")
+        main = self.name == self.form.name
+        own = [told.row for told in rows if not told.row.reads_only]
+        fields = [row.field.name for row in own if row.field.name not in self.form.key]
+        return self.block(
+            name=self.name,
+            word="",
+            given=self.content,
+            rows=[told.row for told in rows],
+            fields=() if main else tuple(fields),
+            fixed=[*fixed, *self.code_written(written)],
+        )
+
+    def row_blocks(self, fixed: Sequence[Fixed]) -> Iterator[Block]:
+        self.each_row = self.listed("rows", absent=True)
+        for told in self.each_row:
+            word = told.row.field.name
+            yield self.block(
+                name=f"{self.name}.{word}",
                 word=word,
-                profile=self.url(given["profile"], ("rows",)) if "profile" in given else name,
-                rows=(*(row for row, _ in shared), row),
+                given=told.given,
+                rows=[*(shared.row for shared in self.shared), told.row],
                 fields=(word,),
-                fixed=(*fixed, *self.recognised(recogniser, word)),
-                absent=self.absent(row.field),
-                deliver=deliver,
+                fixed=[*fixed, *self.code_written(word)],
+                main=word,
             )
 
-    def one_row_each(
-        self,
-        shared: Sequence[tuple[Row, dict[str, Any]]],
-        rows: Sequence[tuple[Row, dict[str, Any]]],
-        fixed: Sequence[Fixed],
-        recogniser: Recogniser | None,
-    ) -> None:
-        """With `each: field`: one row a field, which shares its resource with the shared rows
-        alone, and every code that is recognised has a row."""
-        own = [row.field.name for row, _ in rows]
-        for row, _ in rows:
-            misfits = list(fit.one_place_each([*(row for row, _ in shared), row], fixed))
-            if own.count(row.field.name) > 1:
-                misfits.append((f"two rows map {row.field.name}", "keep one row"))
-            for misfit in misfits:
-                self.fault(("rows",), *misfit)
-        if recogniser is not None:
-            for line in fit.unknown_targets(recogniser.codec, own):
-                self.told(line, (f"no row has the field '{line.target}'", near(line.target, own)))
+    def group_blocks(self, fixed: Sequence[Fixed]) -> Iterator[Block]:
+        self.each_group = []
+        for number, given in enumerate(self.content.get("groups") or ()):
+            at: lined_yaml.Path = ("groups", number)
+            given = self.words(given, at, "group")
+            rows = self.rows(given.get("rows"), (*at, "rows"), absent=True)
+            word = str(given.get("name"))
+            self.each_group.append((word, rows))
+            own = self.fixed(given.get("write only"), (*at, "write only"), None)
+            coded_row = self.recogniser is not None and any(
+                told.row.first.path.steps == self.recogniser.path.steps for told in rows
+            )
+            needed = not coded_row or "code" in given
+            yield self.block(
+                name=f"{self.name}.{word}",
+                word=word,
+                given=given,
+                rows=[told.row for told in (*self.shared, *rows)],
+                fields=tuple(told.row.field.name for told in rows),
+                fixed=[*fixed, *own],
+                code=[*(self.code_written(word) if needed else ())],
+                main="" if given.get("panel") or not rows else rows[0].row.field.name,
+            )
 
-    def recognised(self, recogniser: Recogniser | None, word: str | None) -> Iterator[Fixed]:
+    def block(
+        self,
+        *,
+        name: str,
+        word: str,
+        given: Mapping[str, Any],
+        rows: list[Row],
+        fields: tuple[str, ...],
+        fixed: Sequence[Fixed],
+        code: Sequence[Fixed] = (),
+        main: str = "",
+    ) -> Block:
+        """A block whose rows have one place each; `code` is written where no row says it better."""
+        for misfit in fit.one_place_each(rows, fixed):
+            self.fault(("rows",), *misfit)
+        profile = given.get("profile", self.content.get("profile", ""))
+        known = self.recogniser
+        return Block(
+            name=name,
+            word=word,
+            profile=self.url(profile, ("profile",)) if profile else "",
+            rows=in_order(
+                rows,
+                known.path.steps if known else None,
+                known.codec.crosswalk.name if known else "",
+            ),
+            fields=fields,
+            fixed=(*fixed, *code),
+            needs=tuple(given.get("needs", ())),
+            main=main,
+            deliver=bool(self.content.get("deliver")),
+        )
+
+    def code_written(self, word: str | None) -> Iterator[Fixed]:
         """The recogniser's own code, as something that is written."""
-        if recogniser is None or word is None:
+        recogniser = self.recogniser
+        if recogniser is None or word is None or self.content.get("read only"):
             return
         walk = recogniser.codec.crosswalk
         if word in walk.back:
@@ -165,80 +240,3 @@ class FileReader(PartsReader):
         else:
             remedy = f"give its row a 'code: $system|code', or {walk.name}.csv an 'equivalent' line"
             self.fault(("recognise",), f"no code is written for '{word}'", remedy)
-
-    def absent(self, field: Field) -> Reading | None:
-        if "absent" not in self.content:
-            return None
-        reasons = Field(field.name, "choice", choices=ABSENT_REASONS)
-        made = self.reading(self.content["absent"], reasons, ("absent",))
-        for line, misfit in fit.targets(reasons, made.codec) if made else ():
-            self.told(line, misfit)
-        return made
-
-    def rows(self, form: Form, section: str) -> list[tuple[Row, dict[str, Any]]]:
-        given = self.content.get(section)
-        if not isinstance(given, list) or not given:
-            self.fault((section,), f"'{section}' holds no rows", "add a row for each field")
-            return []
-        made = [self.row(form, row, section, number) for number, row in enumerate(given)]
-        return [pair for pair in made if pair is not None]
-
-    def row(
-        self, form: Form, given: Any, section: str, number: int
-    ) -> tuple[Row, dict[str, Any]] | None:
-        at: lined_yaml.Path = (section, number)
-        given = self.words(given, at, "row")
-        field = form.fields.get(str(given.get("field")))
-        if field is None:
-            cause = f"the form {form.name} has no field '{given.get('field')}'"
-            self.fault(at, cause, near(str(given.get("field")), form.fields))
-            return None
-        told = self.spelled_out(given, field, at)
-        if told is None:
-            return None
-        first, *others = told
-        readings = [self.reading(first, field, at)]
-        for number, other in enumerate(others):
-            below = (*at, "accepts", number)
-            readings.append(
-                self.reading({**first, **self.words(other, below, "reading")}, field, below)
-            )
-        complete = tuple(reading for reading in readings if reading is not None)
-        if readings[0] is None:
-            return None
-        misfits = [*fit.element(field, readings[0].path), *fit.ways_back(field, readings[0].codec)]
-        if not (section == "rows" and "absent" in self.content) and field.name not in form.key:
-            known_by = self.content.get("recognise", {}).get("at", "")
-            misfits += fit.absence(field, readings[0].path, self.resource, known_by)
-        for misfit in misfits:
-            self.fault(at, *misfit)
-        for reading in complete:
-            for line, misfit in fit.targets(field, reading.codec):
-                self.told(line, misfit)
-        return Row(field, complete, bool(given.get("from source"))), given
-
-    def spelled_out(
-        self, given: dict[str, Any], field: Field, at: lined_yaml.Path
-    ) -> list[dict[str, Any]] | None:
-        """The row's readings; a row without `at` takes what `values` says of its field's type."""
-        if "at" in given:
-            first = {word: given[word] for word in ("at", "by") if word in given}
-            return [first, *(given.get("accepts") or ())]
-        values = self.content.get("values", {})
-        if field.type not in values:
-            remedy = f"give the row 'at' and 'by', or the file 'values: {{{field.type}: ...}}'"
-            self.fault(at, f"nothing says where {field.name} stands", remedy)
-            return None
-        usual = self.words(values[field.type], ("values", field.type), "values")
-        first = {word: usual[word] for word in ("at", "by") if word in usual}
-        return [first, *(given.get("accepts") or ()), *(usual.get("accepts") or ())]
-
-    def fixed(self, gate: Gate | None) -> Iterator[Fixed]:
-        for number, given in enumerate(self.content.get("write only") or ()):
-            at = ("write only", number)
-            given = self.words(given, at, "write only")
-            path = self.path(given.get("at"), at)
-            if path is not None:
-                yield Fixed(path, given.get("value"))
-        if gate is not None and gate.writes is not None:
-            yield Fixed(gate.path, gate.writes)

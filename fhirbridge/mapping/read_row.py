@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fhirbridge.mapping.codecs import Fault, Ids
+from fhirbridge.mapping.codecs import Codings, Fault, Ids, Remark
+from fhirbridge.mapping.codecs import Read as CodecRead
 from fhirbridge.mapping.encode import DATA_ABSENT_REASON
 from fhirbridge.mapping.path import Found
-from fhirbridge.mapping.spec import Block, FormMapping, Reading, Row
+from fhirbridge.mapping.referring import Refer, Reference
+from fhirbridge.mapping.spec import Reading, Row
 from fhirbridge.outcome import Issue
 from fhirbridge.study.definition import ABSENT_REASONS
 from fhirbridge.study.records import Absent, Value
@@ -28,43 +30,50 @@ Read = tuple[Value, Trace]
 
 
 def read_row(
-    row: Row, mapping: FormMapping, block: Block, resource: Mapping[str, Any], root: str
+    row: Row, here: Mapping[str, Any], root: str, refer: Refer
 ) -> tuple[Read | None, list[Issue]]:
     """The value by the first reading that finds one, and what it and those before it complain of:
     errors where nothing was found, warnings where something was.
 
     An element that says another thing first (`code` the diagnosis, `bodySite` the bone) may be
-    silent about this field: an unknown code or a reason of absence there is not meant for it.
+    silent about this field: an unknown code, one that is not meant, or a reason of absence there
+    says nothing of it.
     """
     complaints: list[Issue] = []
-    others = {other.first.path.steps for other in block.rows if other is not row}
-    if mapping.recogniser is not None:
-        others.add(mapping.recogniser.path.steps)
     for number, reading in enumerate(row.readings):
-        value, issues = _read(reading, row, resource, root)
-        borrowed = number > 0 and reading.path.steps in others
-        complaints += [i for i in issues if not borrowed or i.category != "unknown-code"]
+        borrowed = number in row.borrowed
+        value, issues = _read(reading, row, here, root, refer, borrowed=borrowed)
+        complaints += issues
         if value is not None and not (borrowed and isinstance(value[0], Absent)):
-            return value, [replace(issue, severity="warning") for issue in complaints]
-    return None, complaints
+            return value, [
+                replace(issue, severity="warning") for issue in dict.fromkeys(complaints)
+            ]
+    return None, list(dict.fromkeys(complaints))
 
 
 def _read(
-    reading: Reading, row: Row, resource: Mapping[str, Any], root: str
+    reading: Reading,
+    row: Row,
+    here: Mapping[str, Any],
+    root: str,
+    refer: Refer,
+    *,
+    borrowed: bool,
 ) -> tuple[Read | None, list[Issue]]:
     values: dict[Value, str] = {}
     issues: list[Issue] = []
-    for found in reading.path.read(resource, root=root):
-        value = _absence(found) or (
-            None if found.value is None else reading.codec.read(found.value)
-        )
-        if isinstance(value, Fault):
-            issues.append(Issue(value.category, value.cause, value.remedy, found.expression))
-        elif value is not None:
+    for found in reading.path.read(here, root=root):
+        value = absence(found) or _value(reading, found, refer)
+        if borrowed and isinstance(value, Fault) and value.elsewhere:
+            continue
+        if isinstance(value, Fault | Remark):
+            category = value.category if isinstance(value, Fault) else "business-rule"
+            issues.append(Issue(category, value.cause, value.remedy, found.expression))
+            value = value.value if isinstance(value, Remark) else None
+        if value is not None:
             values.setdefault(value, found.expression)
-    if isinstance(reading.codec, Ids) and any(isinstance(part, tuple) for part in values):
-        together = tuple(item for part in values if isinstance(part, tuple) for item in part)
-        values = {together: f"{root}.{reading.path.text}"}
+    if row.field.many or isinstance(reading.codec, Ids | Codings):
+        values = _together(values, f"{root}.{reading.path.text}")
     if len(values) == 1:
         value, expression = values.popitem()
         return (value, Trace(expression, reading.rule, reading.review)), issues
@@ -76,13 +85,32 @@ def _read(
     return None, issues
 
 
-def _absence(found: Found) -> Absent | None:
+def _value(reading: Reading, found: Found, refer: Refer) -> CodecRead:
+    if found.value is None:
+        return None
+    if isinstance(reading.codec, Reference):
+        return reading.codec.resolve(found.value, refer)
+    return reading.codec.read(found.value)
+
+
+def _together(values: Mapping[Value, str], at: str) -> dict[Value, str]:
+    """All values of a list as one; a reason of absence counts where it stands alone."""
+    given = [value for value in values if not isinstance(value, Absent)]
+    if not given:
+        return dict(values)
+    items: list[Any] = []
+    for value in given:
+        items += value if isinstance(value, tuple) else (value,)
+    return {tuple(dict.fromkeys(items)): at}
+
+
+def absence(found: Found) -> Absent | None:
     """The reason of a data-absent-reason extension, on a primitive's shadow or in an object."""
     holder = found.shadow if found.value is None else found.value
     if not isinstance(holder, Mapping):
         return None
     for extension in holder.get("extension", ()):
-        if extension.get("url") == DATA_ABSENT_REASON:
+        if isinstance(extension, Mapping) and extension.get("url") == DATA_ABSENT_REASON:
             reason = extension.get("valueCode")
             return Absent(reason if reason in ABSENT_REASONS else "unknown")
     return None

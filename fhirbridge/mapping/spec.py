@@ -1,15 +1,16 @@
-"""What a mapping file says, as checked nouns. One row serves both directions; there is no code in
+"""What mapping files say, as checked nouns. One row serves both directions; there is no code in
 it.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from fhirbridge.mapping.codecs import Code, Codec
+from fhirbridge.mapping.codecs import Codec
+from fhirbridge.mapping.coded import Code
 from fhirbridge.mapping.path import Path
 from fhirbridge.study.definition import Field, Form, Study
 
@@ -26,11 +27,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field of a form. The first reading is also how it is written; the others are accepted."""
+    """One field of a form. The first reading is also how it is written, unless it `reads_only`;
+    the others are accepted. `absent`: where the reason stands why there is no value; without it, an
+    extension in place of the value. `unless`: not written where this other field has a value, which
+    says it already. `borrowed`: those readings whose place says another thing first."""
 
     field: Field
     readings: tuple[Reading, ...]
     from_source: bool = False  # a missing key is derived from the identity of the source resource
+    reads_only: bool = False
+    absent: Reading | None = None
+    unless: str = ""
+    borrowed: frozenset[int] = frozenset()
 
     @property
     def first(self) -> Reading:
@@ -39,10 +47,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """Written only."""
+    """Written only; `when`: only where one of these fields is given."""
 
     path: Path
     value: Any
+    when: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,8 @@ class Recogniser:
 @dataclass(frozen=True, slots=True)
 class Block:
     """One resource of a record. `word` is what the recogniser must read, empty for any; `fields`
-    are those without a value of which it is not written, empty for always."""
+    are those without any of which it is not written, empty for always; `needs` must all have a
+    value; `main` is the field whose absence must be told, if there is one."""
 
     name: str
     word: str
@@ -78,20 +88,54 @@ class Block:
     rows: tuple[Row, ...]
     fields: tuple[str, ...]
     fixed: tuple[Fixed, ...]
-    absent: Reading | None = None
+    needs: tuple[str, ...] = ()
+    main: str = ""
     deliver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class FormMapping:
-    """One mapping file: a form, and the resource type that carries it."""
+class Inside:
+    """Values that stand inside another resource: as its components, or as a questionnaire's
+    answers. `items` leads to the list that holds them (into lists of the same name below, too),
+    `code` is the property of an item that the recogniser reads; `system` is where the system of a
+    bare code stands. `rows` by block read from the item, `shared` from the resource around it."""
 
+    resource: str
+    items: str
+    code: str
+    system: Path | None
+    gate: Gate | None
+    patient: Path
+    shared: tuple[Row, ...]
+    rows: Mapping[str, tuple[Row, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FormMapping:
+    """One mapping file: a form, and the resource type that carries it or a part of it.
+
+    `reads_only`: nothing is written by it. `pulled`: hospitals are asked for it. `patients`: where
+    the reference to the patient is written; the first is where it is read, none where the resource
+    is the patient or of nobody. `where`: a second status that must pass. `review`: codes of a
+    status whose resources a person looks at.
+    """
+
+    name: str
     form: Form
     resource: str
-    patient: Path | None  # None: the resource is the patient
+    patients: tuple[Path, ...]
     recogniser: Recogniser | None
     gate: Gate | None
     blocks: tuple[Block, ...]
+    inside: tuple[Inside, ...] = ()
+    where: Gate | None = None
+    review: Gate | None = None
+    reads_only: bool = False
+    pulled: bool = True
+
+    @property
+    def patient(self) -> Path | None:
+        return self.patients[0] if self.patients else None
 
     def block_of(self, word: str) -> Block | None:
         return next((b for b in self.blocks if b.word in ("", word)), None)
@@ -100,14 +144,18 @@ class FormMapping:
 @dataclass(frozen=True, slots=True)
 class MappingSet:
     """Every mapping of a study for one site, with its version: a hash of all that it was made
-    of.
+    of. `files` by name; the one that has the form's own name carries the form's record.
+    `writers` by form and `readers` by resource type keep the functions that are generated from it,
+    each made at first use.
     """
 
     study: Study
     site: str
-    forms: Mapping[str, FormMapping]
+    files: Mapping[str, FormMapping]
     names: Mapping[str, str]
     version: str
+    writers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    readers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def record_system(self) -> str:
@@ -115,7 +163,22 @@ class MappingSet:
         return f"{self.study.canonical}/sid/record"
 
     def of_resource(self, resource_type: str) -> tuple[FormMapping, ...]:
-        return tuple(m for m in self.forms.values() if m.resource == resource_type)
+        return tuple(m for m in self.files.values() if m.resource == resource_type)
+
+    def inside_of(self, resource_type: str) -> Iterator[tuple[FormMapping, Inside]]:
+        for mapping in self.files.values():
+            yield from ((mapping, i) for i in mapping.inside if i.resource == resource_type)
+
+    def of_form(self, form: str) -> tuple[FormMapping, ...]:
+        """The files that carry the form, its own first."""
+        own = [m for m in self.files.values() if m.form.name == form]
+        return tuple(sorted(own, key=lambda m: m.name != form))
+
+    def blocks(self, form: str) -> Iterator[tuple[FormMapping, Block]]:
+        """Every block by which a record of the form is written."""
+        for mapping in self.of_form(form):
+            if not mapping.reads_only:
+                yield from ((mapping, block) for block in mapping.blocks)
 
     def derived_id(self, block: str, subject: str, key: str) -> str:
         """The id of a record's resource: the same for the same site, subject, key and block,

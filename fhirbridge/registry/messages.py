@@ -31,7 +31,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptEntry:
-    """What became of one part of one entry of a message."""
+    """What became of one fact of one entry of a message. Its facts have the parts 0, 2, 4 ...; the
+    first is that of which most became, and stands for the entry."""
 
     position: int
     part: int
@@ -58,7 +59,8 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A part of a message that waits for a crosswalk line, a subject or a person."""
+    """A part of a message that waits for a crosswalk line, a subject or a person: an even part is
+    a fact of an entry, an odd one what waits of the fact before it."""
 
     id: str
     message_id: str
@@ -236,6 +238,20 @@ class Quarantine:
         )
         values = {"state": "released", "released_at": self.scope.clock()}
         return self.scope.affected(freed.values(values))
+
+    def waits(self, source: str, resource_type: str, source_id: str) -> bool:
+        """Whether this source resource, or a part of it, waits."""
+        held, message = tables.quarantine.c, tables.message
+        of_source = select(message.c.id).where(
+            message.c.site_id == self.scope.site_id, message.c.source == source
+        )
+        rows = self._rows().where(
+            held.message_id.in_(of_source),
+            held.resource_type == resource_type,
+            held.source_id == source_id,
+            held.state == "waiting",
+        )
+        return bool(self.scope.many(Held, rows.limit(1)))
 
     def of_message(self, message_id: str) -> list[Held]:
         held = tables.quarantine.c

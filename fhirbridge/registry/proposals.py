@@ -16,7 +16,7 @@ ProposalStatus = Literal["accepted", "waiting", "refused", "superseded"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A resource of a source, in the version that we saw last, and what it became here."""
+    """A resource of a source, in the version that we saw last, and whose it is."""
 
     id: str
     source: str
@@ -26,7 +26,6 @@ class Origin:
     last_updated: datetime | None
     sha256: str
     subject_id: str | None
-    record_id: str | None
     seen_at: datetime
 
 
@@ -72,14 +71,13 @@ class Origins:
         last_updated: datetime | None,
         sha256: str,
         subject_id: str | None = None,
-        record_id: str | None = None,
     ) -> Origin:
-        """The origin in this version. A known subject or record stays unless another is given."""
+        """The origin in this version. A known subject stays unless another is given."""
         self.scope.put(
             tables.origin,
             once=("source", "resource_type", "source_id"),
             told=("version_id", "last_updated", "sha256", "seen_at"),
-            kept=("subject_id", "record_id"),
+            kept=("subject_id",),
             id=self.scope.ids(),
             source=source,
             resource_type=resource_type,
@@ -88,7 +86,6 @@ class Origins:
             last_updated=last_updated,
             sha256=sha256,
             subject_id=subject_id,
-            record_id=record_id,
             seen_at=self.scope.clock(),
         )
         found = self.find(source, resource_type, source_id)
@@ -96,15 +93,46 @@ class Origins:
             raise not_found("origin")
         return found
 
+    def link(self, origin_id: str, record_id: str) -> None:
+        """The origin is about this record. The record need not be saved yet, but must be when the
+        unit commits."""
+        self.scope.add_new(
+            tables.origin_record,
+            once=("origin_id", "record_id"),
+            origin_id=origin_id,
+            record_id=record_id,
+        )
+
+    def unlink(self, origin_id: str, record_id: str) -> bool:
+        """False where it is not about the record (any more)."""
+        link = tables.origin_record
+        named = (link.c.origin_id == origin_id, link.c.record_id == record_id)
+        return self.scope.affected(self.scope.delete(link).where(*named)) == 1
+
+    def records(self, origin_id: str) -> list[str]:
+        """The ids of the records that the origin is about: a resource may tell several facts."""
+        link = tables.origin_record.c
+        rows = self.scope.select(tables.origin_record, _Link).where(link.origin_id == origin_id)
+        return [one.record_id for one in self.scope.many(_Link, rows.order_by(link.record_id))]
+
     def of_record(self, record_id: str) -> list[Origin]:
-        origin = tables.origin.c
-        rows = self._rows().where(origin.record_id == record_id)
+        origin, link = tables.origin.c, tables.origin_record.c
+        about = select(link.origin_id).where(
+            link.site_id == self.scope.site_id, link.record_id == record_id
+        )
+        rows = self._rows().where(origin.id.in_(about))
         return self.scope.many(
             Origin, rows.order_by(origin.source, origin.resource_type, origin.source_id)
         )
 
     def _rows(self) -> Select[Any]:
         return self.scope.select(tables.origin, Origin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    origin_id: str
+    record_id: str
 
 
 @dataclass(frozen=True, slots=True)

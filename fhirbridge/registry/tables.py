@@ -151,11 +151,23 @@ origin = Table(
     may("version_id"),
     may("last_updated", Moment()),
     must("sha256"),
+    # record_id is of the first release: `origin_record` has what was in it. It stays because SQLite
+    # could drop it only by rebuilding the table and all that points at it.
     *optional("subject_id", "record_id"),
     must("seen_at", Moment()),
     primary("id"),
     unique("source", "resource_type", "source_id"),
     belongs("subject"),
+    belongs("record", checked="DEFERRED"),
+    Index(None, "site_id", "record_id"),
+)
+
+origin_record = Table(
+    "origin_record",
+    metadata,
+    *texts("site_id", "origin_id", "record_id"),
+    primary("origin_id", "record_id"),
+    belongs("origin"),
     belongs("record", checked="DEFERRED"),
     Index(None, "site_id", "record_id"),
 )

@@ -21,7 +21,9 @@ _MCODE = "http://hl7.org/fhir/us/mcode/StructureDefinition"
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 _VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/condition-category"
-_SCORE = {"unit": "{score}", "system": "http://unitsofmeasure.org", "code": "{score}"}
+_OBSERVED = "http://terminology.hl7.org/CodeSystem/observation-category"
+_UCUM = "http://unitsofmeasure.org"
+_SCORE = {"unit": "{score}", "system": _UCUM, "code": "{score}"}
 
 Resource = dict[str, Any]
 
@@ -141,9 +143,11 @@ def _by_local_code(number: int) -> Iterator[Resource]:
 def _besides(number: int) -> Iterator[Resource]:
     """What a chart also holds, and what must not become a record."""
     yield _condition(concept((SCT, "94225005")))  # a metastasis, in the brain
-    yield _observation(
-        number, concept((LOINC, "8867-4")), valueQuantity={"value": 75, "unit": "/min"}
-    )
+    pulse = {"value": 75, "unit": "/min", "system": _UCUM, "code": "/min"}
+    yield {
+        **_observation(number, concept((LOINC, "8867-4")), valueQuantity=pulse),
+        "category": [concept((_OBSERVED, "vital-signs"))],  # R4 asks for it of a heart rate
+    }
     yield _procedure(number, concept((SCT, "71651007")), status="not-done")
     if number % 3 == 0:
         code = concept((LOINC, "89247-1"))

@@ -100,4 +100,6 @@ def assessments(number: int) -> Iterator[Record]:
             "promis_pf_t": Absent("not-asked") if dice.random() < 0.1 else function,
             "ecog": dice.randint(1, 3),
         }
+        if fields["promis_pf_t"] == function:
+            fields["promis_pf_version"] = "v2_0"
         yield Record(study_id(number), "assessment", fields, "synthetic")

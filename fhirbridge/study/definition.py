@@ -1,204 +1,193 @@
-"""The study definition: forms and fields as `mappings/study.yaml` states them, checked when loaded.
+"""The study definition: `mappings/study.yaml` read and checked as a whole when it is loaded.
 
 Knows no study by name and nothing of FHIR: what a form holds, what a value may be, what makes a
-record the same record again.
+record the same record again, and at which visit it counts.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
-from decimal import Decimal
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from fhirbridge import lined_yaml
-from fhirbridge.outcome import BridgeError, Issue
-
-TYPES = frozenset({"text", "integer", "decimal", "date", "datetime", "choice", "boolean", "ids"})
-ABSENT_REASONS = (
-    "unknown",
-    "not-asked",
-    "asked-declined",
-    "masked",
-    "not-applicable",
-    "not-performed",
-    "error",
+from fhirbridge.outcome import BridgeError
+from fhirbridge.study import field_rules, schedule_rules
+from fhirbridge.study.fields import DATES, NUMBERS, PAIRS, TYPES, Field, Mid, Total
+from fhirbridge.study.forms import (
+    Anchor,
+    Form,
+    Instrument,
+    Outcomes,
+    Study,
+    Visits,
+    Window,
+    near,
 )
+from fhirbridge.study.reading import Path, Reading
+from fhirbridge.study.values import ABSENT_REASONS
 
+__all__ = [
+    "ABSENT_REASONS",
+    "NUMBERS",
+    "TYPES",
+    "WORDS",
+    "Anchor",
+    "Field",
+    "Form",
+    "Instrument",
+    "Mid",
+    "Outcomes",
+    "Study",
+    "Total",
+    "Visits",
+    "Window",
+    "load",
+    "near",
+]
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One data element. `type` is one of TYPES: `date` and `datetime` may be partial, `datetime`
-    may carry a time with its zone; `ids` is a list of system and value, kept in the identity
-    vault."""
-
-    name: str
-    type: str
-    meaning: str = ""
-    unit: str = ""  # UCUM
-    range: tuple[Decimal, Decimal] | None = None
-    choices: tuple[str, ...] = ()
-    better: str = ""  # "higher" or "lower": the direction of the score
-    required: bool = False  # a value or a reason for its absence must be there
-    absent: bool = True  # may be absent for a reason; False where its choices must say it all
-    accept: str = "auto"  # "review": a proposal waits for a person
-    source: str = ""
-    licence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A form and what identifies one filled form of a subject: the values of its key fields."""
-
-    name: str
-    title: str
-    key: tuple[str, ...]
-    fields: Mapping[str, Field]
-
-    def key_of(self, values: Mapping[str, Any]) -> str:
-        """The business key as text; empty for a form that a subject fills once."""
-        return "|".join(str(values[name]) for name in self.key)
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """`canonical` is the URL under which the study's own codes, identifiers and extensions live."""
-
-    id: str
-    title: str
-    canonical: str
-    forms: Mapping[str, Form]
-
-    def form(self, name: str) -> Form:
-        if name not in self.forms:
-            remedy = f"use one of {', '.join(self.forms)}"
-            raise BridgeError(Issue("not-found", f"the study has no form '{name}'", remedy))
-        return self.forms[name]
-
-
-def near(word: str, known: Collection[str]) -> str:
-    """A remedy for a word that is not known: the nearest known one, or all of them."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"use one of {', '.join(sorted(known))}"
+WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "study": ("id", "title", "canonical", "instruments", "visits", "outcomes", "forms"),
+        "form": ("title", "key", "fields"),
+        "field": tuple(field_rules.WORDS),
+    }
+)
+"""The words of the definition, by where they stand."""
 
 
 def load(text: str, *, name: str = "study.yaml") -> Study:
     """The study of the text, or a `BridgeError` that tells every fault with file and line."""
     document = lined_yaml.load(text, name=name)
-    reader = _Reader(document)
-    study = reader.study()
-    if reader.faults:
-        raise BridgeError(*reader.faults)
+    reading = Reading(document)
+    study = _study(reading)
+    if reading.faults:
+        raise BridgeError(*reading.faults)
     return study
 
 
-class _Reader:
-    """Walks the document once and collects faults instead of stopping at the first."""
-
-    def __init__(self, document: lined_yaml.Document) -> None:
-        self.document = document
-        self.faults: list[Issue] = []
-
-    def fault(self, path: lined_yaml.Path, cause: str, remedy: str) -> None:
-        place = self.document.place(path)
-        self.faults.append(Issue("configuration", cause, remedy, place=place))
-
-    def study(self) -> Study:
-        content = self.document.content
-        if not isinstance(content, dict):
-            self.fault((), "no study definition", "give 'id', 'title', 'canonical' and 'forms'")
-            content = {}
-        self.words(content, (), {"id", "title", "canonical", "forms"})
-        for word in ("id", "title", "canonical"):
-            if not isinstance(content.get(word), str) or not content[word]:
-                self.fault((word,), f"the study has no {word}", "give it as text")
-        forms = content.get("forms")
-        if not isinstance(forms, dict) or not forms:
-            self.fault(("forms",), "the study has no forms", "add one below 'forms:'")
-            forms = {}
-        return Study(
-            id=str(content.get("id", "")),
-            title=str(content.get("title", "")),
-            canonical=str(content.get("canonical", "")),
-            forms=MappingProxyType({n: self.form(n, ("forms", n), f) for n, f in forms.items()}),
-        )
-
-    def words(self, given: Mapping[str, Any], path: lined_yaml.Path, known: set[str]) -> None:
-        for word in given:
-            if word not in known:
-                self.fault((*path, word), f"'{word}' is not known here", near(word, known))
-
-    def form(self, name: str, path: lined_yaml.Path, given: Any) -> Form:
-        if not isinstance(given, dict) or not isinstance(given.get("fields"), dict):
-            self.fault(path, f"the form '{name}' has no fields", "add 'fields:'")
-            return Form(name, name, (), MappingProxyType({}))
-        self.words(given, path, {"title", "key", "fields"})
-        made = {n: self.field(n, (*path, "fields", n), f) for n, f in given["fields"].items()}
-        key = given.get("key", [])
-        if not isinstance(key, list) or not all(isinstance(part, str) for part in key):
-            self.fault((*path, "key"), "the key is no list of fields", "write [field]")
-            key = []
-        for part in key:
-            if part not in made:
-                self.fault((*path, "key"), f"the key names no field '{part}'", near(part, made))
-            elif not made[part].required:
-                self.fault((*path, "key"), f"the key field '{part}' is not required", "require it")
-        return Form(name, str(given.get("title", name)), tuple(key), MappingProxyType(made))
-
-    def field(self, name: str, path: lined_yaml.Path, given: Any) -> Field:
-        if not isinstance(given, dict):
-            self.fault(path, f"the field '{name}' is not described", "give it a 'type'")
-            return Field(name, "text")
-        self.words(given, path, {f.name for f in fields(Field)} - {"name"})
-        for rule in _field_rules(given):
-            self.fault(path, *rule)
-        plain = {f.name: given[f.name] for f in fields(Field) if f.name in given}
-        bounds = given.get("range")
-        if isinstance(bounds, list) and _is_range(bounds):
-            plain["range"] = (Decimal(str(bounds[0])), Decimal(str(bounds[1])))
-        else:
-            plain.pop("range", None)
-        choices = given.get("choices")
-        plain["choices"] = tuple(choices) if isinstance(choices, list) else ()
-        plain["type"] = str(given.get("type", "text"))
-        return Field(**{**plain, "name": name})
-
-
-def _is_range(bounds: Any) -> bool:
-    return (
-        isinstance(bounds, list)
-        and len(bounds) == 2
-        and all(isinstance(b, int | float) and not isinstance(b, bool) for b in bounds)
-        and bounds[0] <= bounds[1]
+def _study(reading: Reading) -> Study:
+    content = reading.document.content
+    if not isinstance(content, dict):
+        reading.fault((), "no study definition", "give 'id', 'title', 'canonical' and 'forms'")
+        content = {}
+    reading.words(content, (), WORDS["study"])
+    for word in ("id", "title", "canonical"):
+        if not isinstance(content.get(word), str) or not content[word]:
+            reading.fault((word,), f"the study has no {word}", "give it as text")
+    given = reading.mapping(
+        content.get("forms"), ("forms",), "the study has no forms", "add one below 'forms:'"
     )
+    forms = MappingProxyType({n: _form(reading, n, ("forms", n), f) for n, f in given.items()})
+    return _whole(reading, content, forms)
 
 
-def _field_rules(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    kind, choices = given.get("type"), given.get("choices")
-    if not isinstance(kind, str) or kind not in TYPES:
-        yield f"'{kind}' is no type of a field", near(str(kind), TYPES)
-    if (kind == "choice") != (isinstance(choices, list) and bool(choices)):
-        yield "choices belong to the type 'choice', and only to it", "give a list of words"
-    if isinstance(choices, list):
-        odd = [word for word in choices if not isinstance(word, str)]
-        if odd:
-            yield f"the choice {odd[0]!r} is no word", "put it in quotes"
-        if len(set(map(str, choices))) < len(choices):
-            yield "a choice is given twice", "keep one of them"
-        both = [reason for reason in ABSENT_REASONS if reason in choices]
-        if both and given.get("absent") is not False:
-            yield f"'{both[0]}' is a choice and a reason of absence", "say 'absent: false'"
-    if "range" in given and (kind not in ("integer", "decimal") or not _is_range(given["range"])):
-        yield "a range is two numbers, low first, of an integer or decimal", "write [low, high]"
-    if given.get("accept", "auto") not in ("auto", "review"):
-        yield f"accept: '{given['accept']}' is not known", "use auto or review"
-    if given.get("better", "") not in ("", "higher", "lower"):
-        yield f"better: '{given['better']}' is not known", "use higher or lower"
-    for word in (f for f in fields(Field) if f.default is not MISSING):
-        value = given.get(word.name)
-        if isinstance(word.default, str | bool) and not isinstance(
-            given.get(word.name, word.default), type(word.default)
-        ):
-            yield f"{word.name}: {value!r} is no {type(word.default).__name__}", "mend the value"
+def _whole(reading: Reading, content: Mapping[str, Any], forms: Mapping[str, Form]) -> Study:
+    """The study of its forms, and what only shows where all of them are known."""
+    instruments: Mapping[str, Instrument] = MappingProxyType({})
+    visits: Visits | None = None
+    outcomes = Outcomes()
+    if "instruments" in content:
+        instruments = schedule_rules.instruments(reading, content["instruments"])
+    if "visits" in content:
+        visits = schedule_rules.visits(reading, content["visits"], forms)
+    schedule = visits.schedule if visits else {}
+    if "outcomes" in content:
+        outcomes = schedule_rules.outcomes(reading, content["outcomes"], forms, schedule)
+    id, title, canonical = (str(content.get(word, "")) for word in ("id", "title", "canonical"))
+    study = Study(id, title, canonical, forms, instruments, visits, outcomes)
+    for form in forms.values():
+        for field in form.fields.values():
+            _outside(reading, study, field, ("forms", form.name, "fields", field.name))
+            _siblings(reading, form, field, ("forms", form.name, "fields", field.name))
+    return study
+
+
+def _form(reading: Reading, name: str, path: Path, given: Any) -> Form:
+    if not isinstance(given, dict) or not isinstance(given.get("fields"), dict):
+        reading.fault(path, f"the form '{name}' has no fields", "add 'fields:'")
+        return Form(name, name, (), MappingProxyType({}))
+    reading.words(given, path, WORDS["form"])
+    fields = {n: _field(reading, n, (*path, "fields", n), f) for n, f in given["fields"].items()}
+    key = given.get("key", [])
+    if not isinstance(key, list) or not all(isinstance(part, str) for part in key):
+        reading.fault((*path, "key"), "the key is no list of fields", "write [field]")
+        key = []
+    for part in key:
+        _key_part(reading, (*path, "key"), part, fields)
+    known = tuple(part for part in key if part in fields)
+    return Form(name, str(given.get("title", name)), known, MappingProxyType(fields))
+
+
+def _key_part(reading: Reading, path: Path, part: str, fields: Mapping[str, Field]) -> None:
+    if part not in fields:
+        reading.fault(path, f"the key names no field '{part}'", near(part, fields))
+        return
+    if not fields[part].required:
+        reading.fault(path, f"the key field '{part}' is not required", "require it")
+    if fields[part].many or fields[part].type in PAIRS:
+        reading.fault(path, f"the key field '{part}' is a list", "use a field of one value")
+
+
+def _field(reading: Reading, name: str, path: Path, given: Any) -> Field:
+    """The field; where it has a fault, a text of its name, so that the rest can be checked."""
+    if not isinstance(given, dict):
+        reading.fault(path, f"the field '{name}' is not described", "give it a 'type'")
+        return Field(name, "text")
+    reading.words(given, path, WORDS["field"])
+    wrong = list(field_rules.faults(given))
+    for rule in wrong:
+        reading.fault(path, *rule)
+    if wrong:
+        return Field(name, "text", required=given.get("required") is not False)
+    return field_rules.field(name, given)
+
+
+def _outside(reading: Reading, study: Study, field: Field, path: Path) -> None:
+    """What a field says of other forms, of instruments and of visits."""
+    known = field.to and reading.named(field.to, path, study.forms, "form")
+    if known and not study.forms[field.to].key:
+        cause = f"the form '{field.to}' has no key that a reference could hold"
+        reading.fault(path, cause, "give it a key")
+    if field.instrument:
+        reading.named(field.instrument, path, study.instruments, "instrument")
+    for visit, _ in field.pick:
+        reading.named(visit, path, study.visits.schedule if study.visits else {}, "visit")
+
+
+def _siblings(reading: Reading, form: Form, field: Field, path: Path) -> None:
+    """What a field says of other fields of its form."""
+    others = {name for name in form.fields if name != field.name}
+    kind = f"other field of {form.name}"
+    for name in field.with_:
+        known = reading.named(name, path, others, kind)
+        for word in dict(field.with_words).get(name, ()) if known else ():
+            _word(reading, form.fields[name], word, path)
+    for name, lists in field.among:
+        known = reading.named(name, path, others, kind)
+        for word, _ in lists if known else ():
+            _word(reading, form.fields[name], word, path)
+    if field.after and reading.named(field.after, path, others, kind):
+        _dated(reading, form.fields[field.after], path)
+    if field.total is not None:
+        _parts(reading, form, field.total, path, others)
+
+
+def _parts(reading: Reading, form: Form, total: Total, path: Path, others: set[str]) -> None:
+    if total.by in form.fields:  # `with` must name it too, and tells where it is not there
+        for word, _ in total.lists:
+            _word(reading, form.fields[total.by], word, path)
+    for names in (total.of, *(names for _, names in total.lists)):
+        for name in names:
+            known = reading.named(name, path, others, f"other field of {form.name}")
+            if known and form.fields[name].type not in NUMBERS:
+                reading.fault(path, f"'{name}' is no number to add up", "leave it out")
+
+
+def _word(reading: Reading, field: Field, word: str, path: Path) -> None:
+    reading.named(word, path, field.choices, f"choice of {field.name}")
+
+
+def _dated(reading: Reading, start: Field, path: Path) -> None:
+    if start.type not in DATES:
+        reading.fault(path, f"'{start.name}' is no date to come after", "name a date")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhirbridge.formats import fhir_json
-from fhirbridge.mapping.decode import Decoded
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
 from fhirbridge.registry.proposals import Origin, Proposal, ProposalStatus
@@ -20,8 +19,10 @@ from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study import records
+from fhirbridge.study.definition import Form
 from fhirbridge.study.records import Record
 from fhirbridge.sync.project import project
+from fhirbridge.sync.said import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +54,29 @@ class Accepted:
     conflicts: tuple[Issue, ...] = ()
 
 
+def beginning(form: Form) -> dict[str, Any]:
+    """What a subject's record says before anybody has told: unknown, where the study asks for a
+    value and has that word. Nobody owns it, so whoever knows it says it."""
+    fields = form.fields.values() if not form.key else ()
+    return {f.name: "unknown" for f in fields if f.required and "unknown" in f.choices}
+
+
 def accept(
-    context: Context, decoded: Decoded, subject: Subject, origin: Origin, *, position: int
+    context: Context, said: Said, subject: Subject, origin: Origin, *, position: int
 ) -> Accepted:
     """Merge what an origin says into the record that it is about."""
-    return _Merge(context, decoded, subject, origin, position).run()
+    return _Merge(context, said, subject, origin, position).run()
 
 
-def withdraw(context: Context, origin: Origin) -> Accepted:
-    """Take back what the source resource gave, whatever it says now of its key and its patient."""
-    stored = take_back(context, origin, reason="withdrawn by its source")
-    if stored is not None:
-        return Accepted("applied", stored)
-    found = context.unit.records.get(origin.record_id) if origin.record_id else None
-    cause = "it is entered in error, and nothing of it is in a record"
-    told = Issue("business-rule", cause, "nothing to do", severity="information")
-    return Accepted("unchanged", found, (told,))
-
-
-def take_back(context: Context, origin: Origin, *, reason: str) -> Stored | None:
-    """The record that the origin was about, without what it gave; None where nothing changes.
+def take_back(context: Context, origin: Origin, record_id: str, *, reason: str) -> Stored | None:
+    """The record without what the origin gave it; None where nothing changes.
 
     Key fields stay. A record of which only its key is left, or which lacks what it must have, is
     withdrawn; a subject's own record never is.
     """
     unit = context.unit
-    found = unit.records.get(origin.record_id) if origin.record_id else None
+    unit.origins.unlink(origin.id, record_id)
+    found = unit.records.get(record_id)
     subject = unit.subjects.by_id(found.subject_id) if found else None
     if found is None or subject is None:
         return None
@@ -153,31 +151,29 @@ def _save(
 @dataclass
 class _Merge:
     context: Context
-    decoded: Decoded
+    said: Said
     subject: Subject
     origin: Origin
     position: int
 
     def run(self) -> Accepted:
-        context, decoded = self.context, self.decoded
-        found = context.unit.records.find(self.subject.id, decoded.form, decoded.key)
-        record_id = context.mappings.derived_id(decoded.form, self.subject.study_id, decoded.key)
-        before = dict(found.fields) if found else {}
+        context, said = self.context, self.said
+        found = context.unit.records.find(self.subject.id, said.form, said.key)
+        record_id = context.mappings.derived_id(said.form, self.subject.study_id, said.key)
+        before = dict(found.fields if found else beginning(context.mappings.study.form(said.form)))
         owners = context.unit.proposals.accepted(record_id) if found else {}
         after, waits, taken = self._merged(before, owners)
-        wrong = _judged(context, self.subject, decoded.form, after)
+        wrong = _judged(context, self.subject, said.form, after)
         if failed(wrong):
             return Accepted("quarantined", found, tuple(wrong))
-        if self.origin.record_id != record_id:  # its key or its patient was corrected
-            take_back(context, self.origin, reason="its source is about another record now")
         conflicts = tuple(waits.values())
         if found is None or found.status == "withdrawn" or not _same(before, after):
             for name in taken:
                 self._propose(record_id, name, "accepted")
-            record = Record(self.subject.study_id, decoded.form, _values(after))
+            record = Record(self.subject.study_id, said.form, _values(after))
             made = Accepted(
                 "applied",
-                _save(context, self.subject, record, (record_id, decoded.key)),
+                _save(context, self.subject, record, (record_id, said.key)),
                 conflicts=conflicts,
             )
         else:
@@ -196,8 +192,8 @@ class _Merge:
             last_updated=o.last_updated,
             sha256=o.sha256,
             subject_id=self.subject.id,
-            record_id=record_id,
         )
+        self.context.unit.origins.link(o.id, record_id)
 
     def _merged(
         self, before: Mapping[str, Any], owners: Mapping[str, Proposal]
@@ -206,8 +202,8 @@ class _Merge:
         after = {name: value for name, value in before.items() if not self._drops(name, owners)}
         waits: dict[str, Issue] = {}
         taken: list[str] = []
-        for name, value in self.decoded.fields.items():
-            new, trace = records.value_to_json(value), self.decoded.traces[name]
+        for name, value in self.said.fields.items():
+            new, trace = records.value_to_json(value), self.said.traces[name]
             if name in before and _same(before[name], new):
                 continue
             owner = owners.get(name)
@@ -226,19 +222,11 @@ class _Merge:
         return after, waits, taken
 
     def _drops(self, name: str, owners: Mapping[str, Proposal]) -> bool:
-        """A field that this origin gave and, read without a fault, gives no more: a correction.
-
-        A resource is read as one block: what it gave as another one, it does not say any more.
-        """
+        """A field that this origin gave and, read without a fault, gives no more: a correction."""
         owner = owners.get(name)
-        if owner is None or owner.origin_id != self.origin.id or name in self.decoded.fields:
+        if owner is None or owner.origin_id != self.origin.id:
             return False
-        return not (failed(self.decoded.issues) and self._of_block(name))
-
-    def _of_block(self, name: str) -> bool:
-        blocks = self.context.mappings.forms[self.decoded.form].blocks
-        block = next(b for b in blocks if b.name == self.decoded.block)
-        return name in block.fields if block.fields else True
+        return name not in self.said.fields and name not in self.said.unread
 
     def _wait(self, record_id: str, waits: Mapping[str, Issue]) -> None:
         """What waits of this origin: each value once, and what it says no more is superseded."""
@@ -246,20 +234,20 @@ class _Merge:
         for one in unit.proposals.waiting(record_id):
             if one.origin_id != self.origin.id:
                 continue
-            said = self.decoded.fields
+            said = self.said.fields
             if one.field in new and _same(one.value, records.value_to_json(said[one.field])):
                 del new[one.field]
-            elif one.field in said or not failed(self.decoded.issues):
+            elif one.field in said or one.field not in self.said.unread:
                 unit.proposals.set_status(one.id, "superseded")
         for name in new:
             self._propose(record_id, name, "waiting")
 
     def _propose(self, record_id: str, name: str, status: ProposalStatus) -> None:
-        trace = self.decoded.traces[name]
+        trace = self.said.traces[name]
         self.context.unit.proposals.add(
             record_id,
             name,
-            value=records.value_to_json(self.decoded.fields[name]),
+            value=records.value_to_json(self.said.fields[name]),
             status=status,
             mapping_version=self.context.mappings.version,
             origin_id=self.origin.id,

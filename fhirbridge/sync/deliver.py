@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
-from fhirbridge.mapping.spec import FormMapping
+from fhirbridge.mapping.spec import Block, FormMapping
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.deliveries import Delivery, DeliveryState
 from fhirbridge.registry.resources import ResourceRow
@@ -59,9 +60,8 @@ class Deliver:
         with hospital.registry.unit(hospital.site.id) as unit:
             run = unit.runs.open(hospital.connection.id, "deliver")
             run = run or unit.runs.start(hospital.connection.id, "deliver")
-            blocks = [
-                b.name for m in hospital.mappings.forms.values() for b in m.blocks if b.deliver
-            ]
+            files = hospital.mappings.files.values()
+            blocks = [block.name for file in files for block in file.blocks if block.deliver]
             work: list[tuple[ResourceRow, Delivery | None]] = [
                 *unit.deliveries.outstanding(hospital.connection.id, blocks=blocks),
                 *unit.deliveries.gone(hospital.connection.id),
@@ -147,7 +147,9 @@ class Deliver:
         if len(patients) != 1 or len(seen) != 1:
             self.reasons.append(f"{subject.study_id}: {len(patients)} patients there; pull first")
             return f"{len(patients)} patients are known there for {subject.study_id}"
-        body = {**row.body, "subject": {"reference": f"Patient/{patients[0]}"}}
+        body: dict[str, Any] = deepcopy(dict(row.body))
+        for path in self.mapping_of(row)[0].patients:
+            path.write(body, {"reference": f"Patient/{patients[0]}"})
         if not row.deleted:
             return _Parcel(row, delivery, body, row.sha256)
         return self.withdrawal(row, delivery, body)
@@ -156,19 +158,20 @@ class Deliver:
         self, row: ResourceRow, delivery: Delivery | None, body: dict[str, Any]
     ) -> _Parcel | None:
         """What was delivered, as entered in error: what the mapping reads as a withdrawal."""
-        gate = self.mapping_of(row).gate
+        gate = self.mapping_of(row)[0].gate
         assert gate is not None, "what is delivered has a status"
         gate.path.write(body, min(gate.withdraws))
         sha256 = hashlib.sha256(fhir_json.canonical(body)).hexdigest()
         done = delivery and delivery.sent_sha256 == sha256 and delivery.state != "sent"
         return None if done else _Parcel(row, delivery, body, sha256)
 
-    def mapping_of(self, row: ResourceRow) -> FormMapping:
-        return next(m for m in self.hospital.mappings.forms.values() if row.block in _names(m))
+    def mapping_of(self, row: ResourceRow) -> tuple[FormMapping, Block]:
+        files = self.hospital.mappings.files.values()
+        return next((f, block) for f in files for block in f.blocks if block.name == row.block)
 
     def echoes(self, unit: Unit, row: ResourceRow) -> bool:
         """True where every value of the resource was read from this very server."""
-        block = next(b for b in self.mapping_of(row).blocks if b.name == row.block)
+        block = self.mapping_of(row)[1]
         ours = {
             o.id for o in unit.origins.of_record(row.record_id) if o.source == self.hospital.source
         }
@@ -276,10 +279,6 @@ class Deliver:
         name = f"{parcel.row.type}/{parcel.row.fhir_id}"
         told = "; ".join(issue.sentence() for issue in issues)
         self.tell(f"{name}: {state}{' - ' + told if told else ''}")
-
-
-def _names(mapping: Any) -> set[str]:
-    return {block.name for block in mapping.blocks}
 
 
 def _pulled_at(unit: Unit, connection_id: str) -> datetime | None:

@@ -9,16 +9,23 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.decode import decode
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
+from fhirbridge.study.records import Value
 
 
 def unlike(mappings: MappingSet, sent: Mapping[str, Any], there: Mapping[str, Any]) -> list[Issue]:
     """The fields that read otherwise there."""
-    ours, theirs = (decode(mappings, body, source="")[0].fields for body in (sent, there))
+    ours, theirs = _read(mappings, sent), _read(mappings, there)
+    differ = [name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)]
     return [
         Issue("conflict", f"{name} reads otherwise there", "a person compares", name)
-        for name in sorted({*ours, *theirs})
-        if ours.get(name) != theirs.get(name)
+        for name in sorted({name for _, name in differ})
     ]
+
+
+def _read(mappings: MappingSet, body: Mapping[str, Any]) -> dict[tuple[str, str], Value]:
+    """What the resource says, by form and field."""
+    facts = decode(mappings, body, source="")
+    return {(f.form, name): value for f in facts for name, value in f.fields.items()}
 
 
 def missing(sent: Any, there: Any, at: str = "") -> list[str]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.decode import Decoded, decode
+from fhirbridge.mapping.path import Path
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
 from fhirbridge.registry.messages import Message, ReceiptEntry
 from fhirbridge.registry.proposals import Origin
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.study.records import Identifier
 from fhirbridge.sync import source
-from fhirbridge.sync.accept import Accepted, Context, accept, take_back, withdraw
+from fhirbridge.sync.accept import Context
+from fhirbridge.sync.facts import Facts, Line, numbered
+from fhirbridge.sync.references import Targets, targets_first
+from fhirbridge.sync.said import Said
 from fhirbridge.sync.whose import Whose
 
 _ORDER = {"Patient": 0, "Condition": 1, "Procedure": 2, "Observation": 3}
@@ -31,45 +36,77 @@ class Work:
     message: Message
     base: str
     whose: Whose = field(init=False)
+    targets: Targets = field(init=False)
     context: Context = field(init=False)
-    settled: dict[int, ReceiptEntry] = field(init=False)  # of a replay, by position
-    replayed: bool = field(init=False)
+    settled: dict[int, list[ReceiptEntry]] = field(init=False)  # of a replay, by position
+    waiting: dict[int, set[int]] = field(init=False)  # of a replay, parts by position
     waited: bool = field(init=False)  # something of the site waits: it may be about to be released
 
     def __post_init__(self) -> None:
         unit, message = self.unit, self.message
         self.whose = Whose(unit, self.mappings, message.source, self.base)
+        self.targets = Targets(unit, self.mappings, message.source, self.base)
         self.context = Context(unit, self.mappings, message.id, message.source)
+        self.waited = unit.quarantine.count_waiting() > 0
         before = unit.receipts.of_message(message.id)
-        self.replayed, self.waited = before is not None, unit.quarantine.count_waiting() > 0
         done = before.entries if before and before.state == "done" else ()
-        held = unit.quarantine.of_message(message.id) if done else []
-        waiting = {one.position for one in held if one.state == "waiting"}
-        self.settled = {one.position: one for one in done if one.position not in waiting}
+        held = unit.quarantine.of_message(message.id) if before else []
+        self.waiting, self.settled = {}, {}
+        for one in held:
+            if one.state == "waiting":
+                self.waiting.setdefault(one.position, set()).add(one.part)
+        for told in done:
+            if told.position not in self.waiting:
+                self.settled.setdefault(told.position, []).append(told)
 
     def entries(self, found: list[tuple[Entry, list[Issue]]]) -> list[ReceiptEntry]:
         """In the order of what depends on what, told in the order in which they came."""
         people = (e.resource for e, i in found if source.resource_type(e) == "Patient" and not i)
         self.whose.count(person for person in people if person)
-        ordered = sorted(found, key=lambda pair: _ORDER.get(source.resource_type(pair[0]), 9))
-        told = [
-            self.again(entry, self.settled[entry.position])
-            if entry.position in self.settled
-            else self.entry(entry, issues)
-            for entry, issues in ordered
-        ]
+        for entry, _ in found:
+            self.targets.remember(entry, (source.resource_type(entry), self.source_id(entry)))
+        ranked = sorted(found, key=lambda pair: _ORDER.get(source.resource_type(pair[0]), 9))
+        told: list[ReceiptEntry] = []
+        for entry, issues in targets_first(ranked):
+            if entry.position in self.settled:
+                told += self.again(entry, self.settled[entry.position])
+            else:
+                told += self.settle(entry.position, self.lines(entry, issues))
         self.context.project()
-        return sorted(told, key=lambda one: one.position)
+        return sorted(told, key=lambda one: (one.position, one.part))
 
-    def again(self, entry: Entry, told: ReceiptEntry) -> ReceiptEntry:
+    def again(self, entry: Entry, told: list[ReceiptEntry]) -> list[ReceiptEntry]:
         """An entry of a replay that does not wait: as it was told, for the others to refer to."""
-        if told.resource_type == "Patient" and entry.resource:
+        if _is_person(entry) and entry.resource:
             found = self.whose.of_patient(entry.resource, entry.root)
             if isinstance(found, Subject):
                 self.remember(entry, entry.resource, found)
-        return replace(told, fate="superseded") if told.fate == "quarantined" else told
+        return [
+            replace(one, fate="superseded") if one.fate == "quarantined" else one for one in told
+        ]
 
-    def entry(self, entry: Entry, issues: list[Issue]) -> ReceiptEntry:
+    def settle(self, position: int, lines: list[Line]) -> list[ReceiptEntry]:
+        """Numbered lines of a receipt. What of the entry waits is held, and nothing else of it."""
+        waits: set[int] = set()
+        made = numbered(lines)
+        for line in made:
+            told = line.entry
+            if line.waits:
+                part = told.part if told.fate == "quarantined" else told.part + 1
+                waits.add(part)
+                self.unit.quarantine.hold(
+                    self.message.id,
+                    position=position,
+                    part=part,
+                    resource_type=told.resource_type,
+                    source_id=told.source_id,
+                    issues=line.waits,
+                )
+        for part in self.waiting.get(position, set()) - waits:
+            self.unit.quarantine.release(self.message.id, position, part)
+        return [line.entry for line in made]
+
+    def lines(self, entry: Entry, issues: list[Issue]) -> list[Line]:
         told = ReceiptEntry(
             entry.position,
             0,
@@ -82,18 +119,20 @@ class Work:
         if told.resource_type == "OperationOutcome":  # valid or not, it is no data
             text = "; ".join(source.remarks(entry.resource or {})) or "no text"
             issue = Issue("remote", f"the server remarks: {text}", severity="warning")
-            return replace(told, issues=(issue,))
+            return [Line(replace(told, issues=(issue,)))]
         if failed(issues) or entry.resource is None:
-            return self.hold(told, tuple(issues) or (_no_resource(entry),))
+            why = tuple(issues) or (_no_resource(entry),)
+            return [Line(replace(told, fate="quarantined", issues=why), why)]
         if entry.method == "DELETE":
             cause, remedy = "deletions are not taken", "send the resource as entered-in-error"
-            return replace(told, issues=(Issue("not-supported", cause, remedy, entry.root),))
+            issue = Issue("not-supported", cause, remedy, entry.root)
+            return [Line(replace(told, issues=(issue,)))]
         existing = self.existing(entry)
         if existing is not None:
-            return self.free(replace(told, fate="unchanged", record_id=existing))
+            return [Line(replace(told, fate="unchanged", record_id=existing))]
         origin = self.origin(entry)
         if isinstance(origin, Issue):
-            return self.free(replace(told, fate="superseded", issues=(origin,)))
+            return [Line(replace(told, fate="superseded", issues=(origin,)))]
         if self.waited:
             self.unit.quarantine.supersede(
                 origin.source, origin.resource_type, origin.source_id, by=self.message.id
@@ -107,24 +146,6 @@ class Work:
             return source.source_id(entry)
         system, _, value = named.partition("|")
         return self.unit.subjects.pseudonym(system, value)
-
-    def free(self, told: ReceiptEntry) -> ReceiptEntry:
-        """Nothing of the entry waits (any more)."""
-        for part in (0, 1) if self.replayed else ():
-            self.unit.quarantine.release(self.message.id, told.position, part)
-        return told
-
-    def hold(self, told: ReceiptEntry, issues: tuple[Issue, ...]) -> ReceiptEntry:
-        """Into quarantine, unless the whole message was refused before it came so far."""
-        self.unit.quarantine.hold(
-            self.message.id,
-            position=told.position,
-            part=told.part,
-            resource_type=told.resource_type,
-            source_id=told.source_id,
-            issues=issues,
-        )
-        return replace(told, fate="quarantined", issues=issues)
 
     def existing(self, entry: Entry) -> str | None:
         """The record behind `ifNoneExist`, where one of our resources carries that identifier."""
@@ -158,63 +179,58 @@ class Work:
 
     def read(
         self, told: ReceiptEntry, entry: Entry, resource: Mapping[str, Any], origin: Origin
-    ) -> ReceiptEntry:
+    ) -> list[Line]:
+        def refer(reference: str) -> Mapping[str, str] | None:
+            subject = self.holder(entry, resource)
+            return self.targets.records(reference, subject) if subject else None
+
         decoded = decode(
-            self.mappings, resource, source=self.identity(entry, resource), root=entry.root
-        )[0]
-        told = replace(told, issues=decoded.issues, rule=decoded.block or None)
-        if decoded.fate == "refuse":
-            return self.free(self.refused(told, origin))
-        if decoded.fate == "hold":
-            return self.hold(told, (*decoded.issues, *_stays(origin, entry)))
-        if decoded.fate == "withdraw":
-            return self.taken(told, withdraw(self.context, origin), decoded)
-        subject = self.subject(entry, resource, decoded)
-        if isinstance(subject, Issue):
-            issues = (subject, *decoded.issues, *_stays(origin, entry))
-            if self.unmatched == "refuse" and not origin.record_id:
-                return self.free(replace(told, issues=issues))
-            return self.hold(told, issues)
-        if decoded.form == "subject":
-            decoded = self.enrolled(decoded, subject)
-        return self.taken(
-            told, accept(self.context, decoded, subject, origin, position=told.position), decoded
+            self.mappings,
+            resource,
+            source=self.identity(entry, resource),
+            root=entry.root,
+            refer=refer,
         )
+        numbers = [one for fact in decoded for one in _numbers(fact)]
+        return Facts(
+            self.context,
+            told,
+            origin,
+            [_without_numbers(fact) for fact in decoded],
+            whose=lambda said: self.subject(entry, resource, said, numbers),
+            turned_away=self.unmatched == "refuse",
+            root=entry.root,
+        ).lines()
 
-    def refused(self, told: ReceiptEntry, origin: Origin) -> ReceiptEntry:
-        """Not for the study, or not any more: then what an earlier version gave is taken back."""
-        stored = take_back(self.context, origin, reason="corrected by its source")
-        if stored is None:
-            return told
-        cause = "an earlier version of it was taken, and is taken back"
-        told = replace(told, fate="applied", record_id=stored.id)
-        return replace(
-            told, issues=(*told.issues, Issue("conflict", cause, severity="information"))
-        )
+    def holder(self, entry: Entry, resource: Mapping[str, Any]) -> Subject | None:
+        """Whose the resource is, before its facts are known: only theirs can its targets be."""
+        for path in self.patients(entry):
+            found = next(path.read(resource, root=entry.root), None)
+            if found is not None and isinstance(found.value, Mapping):
+                subject = self.whose.of_reference(found.value, found.expression)
+                return subject if isinstance(subject, Subject) else None
+        return None
 
-    def taken(self, told: ReceiptEntry, result: Accepted, decoded: Decoded) -> ReceiptEntry:
-        record_id = result.record.id if result.record else None
-        told = replace(told, fate=result.fate, record_id=record_id)
-        if result.fate == "quarantined":
-            return self.hold(told, (*result.issues, *decoded.issues))
-        self.free(told)
-        waiting = (*(i for i in decoded.issues if i.severity == "error"), *result.conflicts)
-        if waiting:  # the record lives, a part of the entry waits
-            self.hold(replace(told, part=1), waiting)
-        return replace(told, issues=(*decoded.issues, *result.issues, *result.conflicts))
+    def patients(self, entry: Entry) -> Iterator[Path]:
+        kind = source.resource_type(entry)
+        yield from (m.patient for m in self.mappings.of_resource(kind) if m.patient)
+        yield from (inside.patient for _, inside in self.mappings.inside_of(kind))
 
     def subject(
-        self, entry: Entry, resource: Mapping[str, Any], decoded: Decoded
+        self,
+        entry: Entry,
+        resource: Mapping[str, Any],
+        said: Said,
+        numbers: list[tuple[str, str]],
     ) -> Subject | Issue:
-        if decoded.form != "subject":
-            return self.whose.of_reference(decoded.patient, f"{entry.root}.subject")
+        if not _is_person(entry):
+            at = next((path.text for path in self.patients(entry)), "subject")
+            return self.whose.of_reference(said.patient, f"{entry.root}.{at}")
         found = self.whose.of_patient(resource, entry.root)
-        study_id = decoded.fields.get("study_id")
+        study_id = said.fields.get("study_id")
         unknown = isinstance(found, Issue) and found.category == "unknown-subject"
         if unknown and self.unmatched == "enrol" and isinstance(study_id, str):
-            ids = decoded.fields.get("hospital_ids", ())
-            pairs = [(i.system, i.value) for i in ids] if isinstance(ids, tuple) else []
-            found = self.unit.subjects.enrol(study_id, pairs)
+            found = self.unit.subjects.enrol(study_id, numbers)
         if isinstance(found, Subject):
             self.remember(entry, resource, found)
         return found
@@ -222,11 +238,6 @@ class Work:
     def remember(self, entry: Entry, resource: Mapping[str, Any], subject: Subject) -> None:
         id = resource.get("id", "")
         self.whose.remember(subject, entry.full_url, f"Patient/{id}" if id else "")
-
-    def enrolled(self, decoded: Decoded, subject: Subject) -> Decoded:
-        """A Patient's fields for the record: its identifiers stay in the vault."""
-        kept = {n: v for n, v in decoded.fields.items() if n != "hospital_ids"}
-        return replace(decoded, fields=kept)
 
     @property
     def unmatched(self) -> str:
@@ -250,10 +261,13 @@ def _no_resource(entry: Entry) -> Issue:
     return Issue("required", "the entry holds no resource", "send one", entry.root)
 
 
-def _stays(origin: Origin, entry: Entry) -> tuple[Issue, ...]:
-    """What waits was a record's before: the record keeps that until this is settled."""
-    if origin.record_id is None:
-        return ()
-    cause = "an earlier version of it was taken, and the record still says what that said"
-    remedy = "look at the record, too"
-    return (Issue("conflict", cause, remedy, entry.root, severity="warning"),)
+def _numbers(fact: Decoded) -> list[tuple[str, str]]:
+    """The identifiers by which hospitals know a person."""
+    ids = fact.fields.get("hospital_ids", ())
+    given = ids if isinstance(ids, tuple) else ()
+    return [(i.system, i.value) for i in given if isinstance(i, Identifier)]
+
+
+def _without_numbers(fact: Decoded) -> Decoded:
+    """A Patient's fields for the record: its identifiers stay in the vault."""
+    return replace(fact, fields={n: v for n, v in fact.fields.items() if n != "hospital_ids"})

@@ -2,8 +2,8 @@
 reason.
 
 Each entry ends as applied, unchanged, superseded, quarantined or refused, and the receipt says
-which and why. The caller commits: message, records, revisions, resources and receipt are one
-transaction.
+which and why, of each of its facts. The caller commits: message, records, revisions, resources and
+receipt are one transaction.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = 
         told = [ReceiptEntry(0, 0, "refused", issues=issues)]
     else:
         told = Work(unit, mappings, message, base).entries(found)
-    counts = Counter(entry.fate for entry in told)
+    counts = Counter(entry.fate for entry in told if entry.part == 0)  # an entry once
     return unit.receipts.save(
         Receipt(
             id=unit.new_id(),
             message_id=message.id,
             state="refused" if issues else "done",
-            counts={"received": len(told), **{fate: counts[fate] for fate in FATES}},
+            counts={"received": counts.total(), **{fate: counts[fate] for fate in FATES}},
             issues=issues,
             created_at=unit.now(),
             entries=tuple(told),

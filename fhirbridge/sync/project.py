@@ -4,10 +4,13 @@ index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
 
 from fhirbridge.fhir import search_parameters
 from fhirbridge.mapping.encode import encode
+from fhirbridge.mapping.referring import Reference
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.resources import ResourceRow
@@ -51,3 +54,46 @@ def project(
         )
         for block in made.values()
     ]
+
+
+def linked(unit: Unit, mappings: MappingSet, row: ResourceRow) -> dict[str, Any]:
+    """The resource with a literal reference beside each logical one whose target is here, too.
+
+    Computed when it is served: the target may come later and go before, and what is stored and sent
+    keeps the logical reference alone.
+    """
+    record = unit.records.get(row.record_id)
+    subject = unit.subjects.by_id(record.subject_id) if record else None
+    if subject is None or not any(True for _ in _logical(row.body)):
+        return dict(row.body)
+    body: dict[str, Any] = deepcopy(dict(row.body))
+    places = _places(mappings)
+    for reference in _logical(body):
+        identifier = reference["identifier"]
+        form = places.get((reference.get("type"), identifier.get("system")))
+        if form is None:
+            continue
+        id = mappings.derived_id(form, subject.study_id, str(identifier.get("value")))
+        target = unit.resources.get(reference["type"], id)
+        if target is not None and not target.deleted:
+            reference["reference"] = f"{target.type}/{target.fhir_id}"
+    return body
+
+
+def _places(mappings: MappingSet) -> dict[tuple[Any, Any], str]:
+    """By the type and the identifier system of a logical reference the form that it leads to."""
+    rows = (row for m in mappings.files.values() for block in m.blocks for row in block.rows)
+    codecs = (row.first.codec for row in rows)
+    return {(c.resource, c.system): c.form for c in codecs if isinstance(c, Reference)}
+
+
+def _logical(value: Any) -> Iterator[dict[str, Any]]:
+    """The References that have an identifier and lead nowhere yet."""
+    if isinstance(value, dict):
+        if isinstance(value.get("identifier"), dict) and "reference" not in value:
+            yield value
+        for below in value.values():
+            yield from _logical(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _logical(below)

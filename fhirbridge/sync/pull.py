@@ -20,6 +20,7 @@ from fhirbridge.servers.client import Page, PageExpired
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.ingest import FATES, Incoming, ingest
+from fhirbridge.sync.offered import offered, wanted
 
 Tell = Callable[[str], None]
 
@@ -38,6 +39,7 @@ class Pull:
     tell: Tell = lambda line: None
     tell_each: Tell = lambda line: None
     reasons: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)  # study ids of whom no Patient is surely known
 
     def run(self) -> Run:
@@ -52,6 +54,7 @@ class Pull:
             run = run or unit.runs.start(hospital.connection.id, "pull")
             subjects = unit.subjects.all()
             unit.commit()
+        self.types = self.asked_for() if subjects else []
         if not subjects:
             self.tell("nobody is enrolled at this site: there is nothing to ask for")
         for number, subject in enumerate(subjects, start=1):
@@ -67,13 +70,19 @@ class Pull:
             name = f"{subject.study_id}/Patient/{number + 1} of {len(identities)}"
             search = {"identifier": f"{system}|{value}", "_count": str(max(self.page_size, 10))}
             self.stream(run, name, "Patient", search)
-        patients = self.patients(run, subject)
-        types = [m.resource for m in self.hospital.mappings.forms.values() if m.patient]
-        for patient in patients:
-            for resource_type in sorted(set(types)):
+        for patient in self.patients(run, subject):
+            for resource_type in self.types:
                 search = {"patient": patient, "_count": str(self.page_size)}
                 stream = f"{subject.study_id}/{resource_type}/{patient}"
                 self.stream(run, stream, resource_type, search)
+
+    def asked_for(self) -> list[str]:
+        """The types that the mappings read and the server has; what it has not is told."""
+        has, types = offered(self.hospital.server), wanted(self.hospital.mappings)
+        lacking = [name for name in types if has is not None and name not in has]
+        if lacking:
+            self.tell(f"not asked for, as the server lists no such type: {', '.join(lacking)}")
+        return [name for name in types if name not in lacking]
 
     def patients(self, run: Run, subject: Subject) -> list[str]:
         """The Patients there that are surely this person, by what this run has seen."""

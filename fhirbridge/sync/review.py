@@ -73,7 +73,13 @@ def _settle(unit: Unit, proposal: Proposal) -> None:
     others = unit.proposals.waiting(proposal.record_id)
     if any((other.message_id, other.position) == entry for other in others):
         return
+    receipt = unit.receipts.of_message(proposal.message_id)
+    parts = {
+        told.part + 1  # what waits of the line about this record
+        for told in (receipt.entries if receipt else ())
+        if (told.position, told.record_id) == (proposal.position, proposal.record_id)
+    }
     for held in unit.quarantine.of_message(proposal.message_id):
         settled = all(issue.category in _DECIDED for issue in held.issues)
-        if (held.position, held.part) == (proposal.position, 1) and settled:
+        if held.position == proposal.position and held.part in parts and settled:
             unit.quarantine.release(held.message_id, held.position, held.part)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from email.utils import format_datetime
 from importlib.metadata import version
+from itertools import groupby
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
@@ -19,6 +20,7 @@ from fhirbridge.outcome import BridgeError, Issue, failed, operation_outcome
 from fhirbridge.registry.messages import Receipt, ReceiptEntry
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
+from fhirbridge.sync import project
 from fhirbridge.sync.ingest import Incoming, ingest
 from fhirbridge.web import searching
 from fhirbridge.web.errors import answer
@@ -29,6 +31,9 @@ door = Blueprint("fhir", __name__, url_prefix="/fhir")
 
 _JSON_TYPES = ("application/fhir+json", "application/json", "application/json+fhir", "")
 _TAKEN = ("applied", "unchanged")
+
+Facts = tuple[ReceiptEntry, ...]
+"""The lines of a receipt that are about one entry."""
 
 
 def service() -> Service:
@@ -54,7 +59,7 @@ def transaction() -> Response:
     """A transaction Bundle, worked off before the answer."""
     receipt, fresh = _take()
     with service().registry.read(g.caller.site_id) as unit:
-        entries = [_response_entry(unit, entry) for entry in receipt.entries]
+        entries = [_response_entry(unit, facts) for facts in _by_entry(receipt)]
     made = {"resourceType": "Bundle", "type": "transaction-response", "entry": entries}
     return answer(made, **_told(receipt, fresh))
 
@@ -69,15 +74,17 @@ def create(type: str) -> Response:
         cause, remedy = "If-None-Exist is not read here", "send a transaction with ifNoneExist"
         raise BridgeError(Issue("not-supported", cause, remedy, place="If-None-Exist"))
     receipt, fresh = _take(expected=type)
-    entry = receipt.entries[0]
+    facts = receipt.entries
     with service().registry.read(g.caller.site_id) as unit:
-        row = _row_of(unit, entry)
+        row = _row_of(unit, facts[0])
+        body = _served_body(unit, row) if row else {}
     headers = _told(receipt, fresh)
-    if row is None or row.deleted or entry.fate not in _TAKEN or failed(entry.issues):
-        status = int(_status(entry, row)[:3])
-        return answer(operation_outcome(entry.issues), status, **headers)
-    status = 201 if fresh and _status(entry, row).startswith("201") else 200
-    return answer(_served_body(row), status, **headers, **_versioned(row))
+    status = _status(facts, row)
+    whole = facts[0].fate in _TAKEN and not status.startswith("202")
+    if row is None or row.deleted or not whole:
+        return answer(operation_outcome(_issues(facts)), int(status[:3]), **headers)
+    made = 201 if fresh and status.startswith("201") else 200
+    return answer(body, made, **headers, **_versioned(row))
 
 
 @door.get("/<type>/<id>")
@@ -85,13 +92,14 @@ def read(type: str, id: str) -> Response:
     _served(type)
     with service().registry.read(g.caller.site_id) as unit:
         row = unit.resources.get(type, id)
+        body = _served_body(unit, row) if row else {}
     if row is None:
         cause = f"there is no {type} with this id"
         raise BridgeError(Issue("not-found", cause, "search by identifier"))
     if row.deleted:
         issue = Issue("not-found", "its record was withdrawn", "nothing to do")
         return answer(operation_outcome([issue]), 410)
-    return answer(_served_body(row), **_versioned(row))
+    return answer(body, **_versioned(row))
 
 
 @door.get("/<type>")
@@ -112,12 +120,14 @@ def _search(type: str, given: list[tuple[str, str]]) -> Response:
     with service().registry.read(g.caller.site_id) as unit:
         rows = unit.resources.search(type, **filters, count=wanted.count + 1, after=wanted.after)
         total = unit.resources.total(type, **filters) if wanted.total else None
-    page = rows[: wanted.count]
+        page = rows[: wanted.count]
+        bodies = [_served_body(unit, row) for row in page]
     base = _base()
     links = {"self": wanted.url(base, after=wanted.after)}
     if len(rows) > len(page):
         links["next"] = wanted.url(base, after=page[-1].fhir_id)
-    found = [(f"{base}/{row.type}/{row.fhir_id}", _served_body(row)) for row in page]
+    urls = [f"{base}/{row.type}/{row.fhir_id}" for row in page]
+    found = zip(urls, bodies, strict=True)
     return answer(bundle.searchset(found, links=links, total=total))
 
 
@@ -159,32 +169,44 @@ def _row_of(unit: Unit, entry: ReceiptEntry) -> ResourceRow | None:
     return next(iter(same or [r for r in rows if r.type == entry.resource_type]), None)
 
 
-def _response_entry(unit: Unit, entry: ReceiptEntry) -> dict[str, Any]:
-    row = _row_of(unit, entry)
-    told: dict[str, Any] = {"status": _status(entry, row)}
+def _by_entry(receipt: Receipt) -> list[Facts]:
+    """The lines of each entry, the one that stands for it first."""
+    grouped = groupby(receipt.entries, key=lambda line: line.position)
+    return [tuple(lines) for _, lines in grouped]
+
+
+def _response_entry(unit: Unit, facts: Facts) -> dict[str, Any]:
+    row, issues = _row_of(unit, facts[0]), _issues(facts)
+    told: dict[str, Any] = {"status": _status(facts, row)}
     if row is not None:
         told["location"] = f"{row.type}/{row.fhir_id}/_history/{row.version}"
         told["etag"] = f'W/"{row.version}"'
         told["lastModified"] = row.last_updated.isoformat().replace("+00:00", "Z")
-    if entry.issues:
-        told["outcome"] = operation_outcome(entry.issues)
+    if issues:
+        told["outcome"] = operation_outcome(issues)
     return {"response": told}
 
 
-def _status(entry: ReceiptEntry, row: ResourceRow | None) -> str:
+def _issues(facts: Facts) -> list[Issue]:
+    return list(dict.fromkeys(issue for line in facts for issue in line.issues))
+
+
+def _status(facts: Facts, row: ResourceRow | None) -> str:
     """The HTTP status of an entry; 202 where it, or a part of it, waits for a person."""
-    if entry.fate == "refused":
+    first = facts[0]
+    if first.fate == "refused":
         return "422 Unprocessable Entity"
-    if entry.fate == "quarantined" or failed(entry.issues):
+    if any(f.fate == "quarantined" or (f.fate in _TAKEN and failed(f.issues)) for f in facts):
         return "202 Accepted"
-    new = row is not None and entry.fate == "applied" and row.version == 1
+    new = row is not None and first.fate == "applied" and row.version == 1
     return "201 Created" if new else "200 OK"
 
 
-def _served_body(row: ResourceRow) -> Mapping[str, Any]:
+def _served_body(unit: Unit, row: ResourceRow) -> Mapping[str, Any]:
+    linked = project.linked(unit, service().library.of_site(g.caller.site_name), row)
     stamp = row.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    meta = {**row.body.get("meta", {}), "versionId": str(row.version), "lastUpdated": stamp}
-    body = {name: value for name, value in row.body.items() if name not in ("resourceType", "meta")}
+    meta = {**linked.get("meta", {}), "versionId": str(row.version), "lastUpdated": stamp}
+    body = {name: value for name, value in linked.items() if name not in ("resourceType", "meta")}
     return {"resourceType": row.type, "id": row.fhir_id, "meta": meta, **body}
 
 

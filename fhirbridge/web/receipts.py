@@ -17,6 +17,7 @@ class EntrySchema(Schema):
     """`expression` in an issue is the FHIRPath in the message that was sent."""
 
     position = fields.Integer()
+    part = fields.Integer()
     fate = fields.String()
     resource_type = fields.String(allow_none=True)
     source_id = fields.String(allow_none=True)

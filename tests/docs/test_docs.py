@@ -13,7 +13,7 @@ import pytest
 from fhirbridge import crash, outcome, settings
 from fhirbridge.cli import commands
 from fhirbridge.fhir.search_parameters import PARAMETERS
-from fhirbridge.mapping import codecs, crosswalk, shape
+from fhirbridge.mapping import codecs, crosswalk, parts, shape
 from fhirbridge.servers.auth import AUTHS
 from fhirbridge.study import definition
 from fhirbridge.sync import deliver, ingest
@@ -80,15 +80,30 @@ def test_the_words_of_a_mapping_file_are_those_in_the_reference(kind: str) -> No
 
 def test_the_codecs_are_those_in_the_reference() -> None:
     told = first_cells(section(reference("mapping-files.md"), "Codecs"))
-    assert told == {*codecs.PLAIN, "ids", "code/<crosswalk>", "grade/<crosswalk>"}
+    assert told == {*codecs.PLAIN, *parts.FORMS_OF_CODECS}
+
+
+def test_the_units_that_are_converted_are_those_in_the_reference() -> None:
+    told = section(reference("mapping-files.md"), "Codecs")
+    assert {*re.findall(r"`([^`]+)` to\s`([^`]+)`", told)} == {*codecs.CONVERSIONS}
+
+
+def test_the_examples_of_mapping_files_stand_in_them() -> None:
+    told = section(reference("mapping-files.md"), "Three shapes")
+    files = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "mappings").glob("*.yaml"))
+    held = {line.strip() for line in files.splitlines()}
+    examples = {line.strip() for line in told.splitlines() if line.startswith("    ")}
+    assert examples
+    assert examples - held == set()
 
 
 def test_the_words_of_the_study_definition_are_those_in_the_reference() -> None:
     told = section(reference("mapping-files.md"), "study.yaml")
-    fields = {*definition.Field.__slots__} - {"name"}
-    assert first_cells(told) == fields
+    beside = {"instruments", "visits", "outcomes"}
+    assert first_cells(told) == {*definition.WORDS["field"], *beside}
     named = {*re.findall(r"`([^`]+)`", told)}
     assert named >= {*definition.TYPES, *definition.ABSENT_REASONS}
+    assert {*definition.WORDS["study"], *definition.WORDS["form"]} <= named
 
 
 def test_every_field_of_the_study_is_in_the_reference() -> None:

@@ -7,6 +7,9 @@ from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 
+from fhirbridge.fhir.validate import validate
+from fhirbridge.outcome import Issue, failed
+
 GONE = object()
 """In place of a value: take the property away."""
 
@@ -157,3 +160,8 @@ def deep_extension(levels: int) -> dict[str, Any]:
     for _ in range(levels):
         made = {"url": "http://example.org/fhir/nest", "extension": [made]}
     return made
+
+
+def faults(resource: dict[str, Any], *, path: str | None = None) -> list[Issue]:
+    """The judge's errors; warnings and information left out."""
+    return [issue for issue in validate(resource, path=path) if failed([issue])]

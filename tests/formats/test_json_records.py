@@ -10,9 +10,8 @@ from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.outcome import BridgeError
 from fhirbridge.study import records
 from fhirbridge.study.records import Absent, Identifier, Record
-from tests.mapping.files import mappings
+from tests.formats.forms import STUDY
 
-STUDY = mappings().study
 GIVEN = [
     Record("S-1", "subject", {"study_id": "S-1", "hospital_ids": (Identifier("urn:x", "1 2"),)}),
     Record("S-1", "assessment", {"assessed_on": "2024", "promis_pf_t": Decimal("38.10")}),

@@ -32,7 +32,8 @@ def test_fhirpy_pushes_a_bundle_and_reads_it_back(bridge: Bridge) -> None:
 
         person = client.resources("Patient").first()
         assert person is not None
-        scores = client.resources("Observation").search(patient=person["id"]).limit(5).fetch_all()
+        mine = client.resources("Observation").search(patient=person["id"], category="survey")
+        scores = mine.limit(5).fetch_all()
         assert len(scores) == 12
         lesion = client.reference("Condition", client.resources("Condition").first()["id"])
         assert lesion.to_resource()["subject"]["reference"] == f"Patient/{person['id']}"

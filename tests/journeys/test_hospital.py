@@ -175,7 +175,7 @@ def test_from_a_hospital_and_back(hapi_server: str, tmp_path: Path) -> None:
     said = bridge.say("deliver", SITE)
     assert "complete" in said
     mappings = story.mappings()
-    scores = ward.search("Observation", identifier=f"{mappings.record_system}|")
+    scores = ward.search("Observation", identifier=f"{mappings.record_system}|", category="survey")
     expected = SUBJECTS * 3 * 4
     assert len(scores) == expected
     assert len({s["identifier"][0]["value"] for s in scores}) == expected
@@ -275,7 +275,7 @@ def test_curl_pushes_and_reads(tmp_path: Path) -> None:
         told = curl(
             *key, "-H", "Content-Type: application/fhir+json", "--data-binary", f"@{file}", door
         )
-        assert told.count("201 Created") == 15
+        assert told.count("201 Created") == 16
         # What curl sends by itself, a form's media type, is refused in words.
         told = curl(*key, "--data-binary", f"@{file}", door)
         assert "send application/fhir+json" in told

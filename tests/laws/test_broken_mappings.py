@@ -16,7 +16,7 @@ from tests.mapping.files import edited, mappings
 LESION = Record("S", "lesion", {"lesion_id": "L1", "verification": "provisional"})
 SURGERY = {"surgery_id": "O1", "performed_on": "2024-05-01", "procedure": "plate"}
 ASSESSMENT = Record(
-    "S", "assessment", {"assessed_on": "2024-05-01", "promis_pf_t": Decimal("38.10")}
+    "S", "assessment", {"assessed_on": "2024-05-01", "promis_gmh_t": Decimal("38.10")}
 )
 NOTE = """
   note:
@@ -33,6 +33,14 @@ rows:
   - { field: note_id, at: identifier.value, by: text }
 """
 
+INVENTED = [
+    ("lesion.yaml", "{ at: onsetDateTime }", "{ at: meta.lastUpdated }"),
+    (
+        "lesion.yaml",
+        "write only:",
+        'write only:\n  - { at: meta.lastUpdated, value: "2024-01-01T00:00:00Z" }',
+    ),
+]
 BROKEN: list[tuple[str, Callable[[MappingSet, Record], None], list[tuple[str, str, str]], Record]]
 BROKEN = [
     (
@@ -44,14 +52,7 @@ BROKEN = [
     (
         "law 1: an accepted form invents what was not said",
         checkers.decoding_undoes_encoding,
-        [
-            ("lesion.yaml", "{ at: onsetDateTime }", "{ at: meta.lastUpdated }"),
-            (
-                "lesion.yaml",
-                "write only:",
-                'write only:\n  - { at: meta.lastUpdated, value: "2024-01-01T00:00:00Z" }',
-            ),
-        ],
+        INVENTED,
         LESION,
     ),
     (
@@ -61,10 +62,16 @@ BROKEN = [
         ASSESSMENT,
     ),
     (
-        "law 3: a required element is not written",
+        "law 3: what the profile wants is not written",
         checkers.what_is_written_is_valid,
-        [("surgery.yaml", "patient: subject\n", "")],
-        Record("S", "surgery", SURGERY),
+        [("primary_cancer.yaml", "code: problem-list-item", "code: encounter-diagnosis")],
+        Record("S", "primary_cancer", {"primary_id": "P1", "site": "lung"}),
+    ),
+    (
+        "law 2: an accepted form invents what was not said",
+        checkers.encoding_again_changes_nothing,
+        INVENTED,
+        LESION,
     ),
     (
         "law 4: another file takes every Condition for its own",

@@ -66,7 +66,7 @@ def test_a_byte_order_mark_and_comments_are_read_over() -> None:
 def test_every_relationship_has_a_published_meaning() -> None:
     walks = {
         line.relationship
-        for mapping in mappings().forms.values()
+        for mapping in mappings().files.values()
         if mapping.recogniser
         for line in mapping.recogniser.codec.crosswalk.forward.values()
     }

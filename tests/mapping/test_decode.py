@@ -82,9 +82,8 @@ READ: list[tuple[str, Resource, dict[str, Any]]] = [
     ("a whole number with a fraction of zero", observation(code=NRS, valueQuantity=quantity(Decimal("6.0"))), {"pain_rest": 6}),
     ("trailing zeros are kept", observation(code=PROMIS, valueQuantity=quantity(Decimal("38.10"))), {"promis_pf_t": Decimal("38.10")}),
     ("a decimal as text", observation(code=PROMIS, valueString="38.10"), {"promis_pf_t": Decimal("38.10")}),
-    ("a deprecated code of the same score", observation(code=concept((LOINC, "42800-3")), valueInteger=1), {"ecog": 1}),
     ("a stated reason", observation(dataAbsentReason=concept((REASONS, "not-asked"))), {"ecog": Absent("not-asked")}),
-    ("the start of a period", observation(valueInteger=1, effectiveDateTime=None, effectivePeriod={"start": "2024-05"}), {"assessed_on": "2024-05"}),
+    ("the start of a period", observation(valueInteger=1, effectiveDateTime=None, effectivePeriod={"start": "2024-05-01"}), {"assessed_on": "2024-05-01"}),
     ("an instant", observation(valueInteger=1, effectiveDateTime=None, effectiveInstant="2024-05-01T10:00:00.5+02:00"), {"assessed_on": "2024-05-01T10:00:00.5+02:00"}),
 ]  # fmt: skip
 
@@ -104,16 +103,16 @@ def test_it_is_read_and_nothing_is_said_of_it(resource: Resource, fields: dict[s
 ENDED: list[tuple[str, Resource, str, str, str, str]] = [
     ("text is never coded by itself", condition(code=concept(text="Knochenmetastase")), "hold", "Condition.code", "text and no code", "code it at its source"),
     ("no code at all", clean({**condition(), "code": None}), "hold", "Condition.code", "no code", "code it at its source"),
-    ("a local code", condition(code=concept((LOCAL, "KM-HUM"))), "hold", "Condition.code", f"{LOCAL}|KM-HUM", "metastasis.csv of the site"),
-    ("a local code beside one out of scope", condition(code=concept((LOCAL, "X"), (SCT, "44054006"))), "hold", "Condition.code", "44054006", "metastasis.csv"),
-    ("a standard code out of scope", condition(code=concept((SCT, "44054006"))), "refuse", "Condition.code", "not in the crosswalk", ""),
+    ("a local code", condition(code=concept((LOCAL, "KM-HUM"))), "hold", "Condition.code", f"{LOCAL}|KM-HUM", "in the site's folder"),
+    ("a local code beside one out of scope", condition(code=concept((LOCAL, "X"), (SCT, "44054006"))), "hold", "Condition.code", "44054006", "add a line to the one of them"),
+    ("a standard code out of scope", condition(code=concept((SCT, "44054006"))), "refuse", "Condition.code", "in none of the crosswalks complication, metastasis, primary-cancer", ""),
     ("a metastasis in the brain", condition(code=concept((SCT, "94225005"))), "refuse", "Condition.code", "not meant: brain", "nothing to do"),
     ("a metastasis of a bone tumour", condition(code=concept((SCT, "314990009"))), "refuse", "Condition.code", "not in bone", "nothing to do"),
     ("a refused code beside one that is meant", condition(code=concept((SCT, "94222008"), (SCT, "94225005"))), "refuse", "Condition.code", "brain", "nothing to do"),
     ("a metastasis of no organ", condition(code=concept((SCT, "128462008"))), "hold", "Condition.code", "not of which organ", "a person decides"),
     ("pain without its axis", observation(code=concept((LOINC, "72514-3")), valueInteger=5), "hold", "Observation.code", "at rest or with activity is not stated", "a person decides"),
     ("codings of two scores", observation(code=concept((LOINC, "89247-1"), (LOINC, "91721-1")), valueInteger=1), "hold", "Observation.code", "ecog, promis_pf_t", "a person decides"),
-    ("a score that the study does not take", observation(code=concept((LOINC, "8867-4")), valueInteger=75), "refuse", "Observation.code", "8867-4", ""),
+    ("a score that the study does not take", observation(code=concept((LOINC, "718-7")), valueInteger=75), "refuse", "Observation.code", "718-7", ""),
     ("a fraction as NRS is not rounded", observation(code=NRS, valueQuantity=quantity(Decimal("0.42"))), "hold", "Observation.valueQuantity", "no whole number", "stands for"),
     ("out of range", observation(code=NRS, valueInteger=11), "hold", "Observation.valueInteger", "11 is outside 0 to 10", "correct the value"),
     ("a range as text", observation(code=NRS, valueString="6-7"), "hold", "Observation.valueString", "no single number", "a person"),
@@ -161,6 +160,9 @@ def test_it_does_not_become_a_record_and_the_issue_says_why(
 
 # reason, resource, the field, its value (None: absent), severity, expression, words of the cause
 NAMED: list[tuple[str, Resource, str, Any, str, str, str]] = [
+    ("a deprecated code of the same score", observation(code=concept((LOINC, "42800-3")), valueInteger=1), "ecog", 1, "warning", "Observation.code", "is withdrawn"),
+    ("a display of another organ", condition(code={"coding": [{"system": SCT, "code": "94222008", "display": "Secondary malignant neoplasm of liver (disorder)"}]}), "clinical_status", "active", "warning", "Condition.code", "'liver' for 'bone'"),
+    ("only a diagnosis of an encounter", condition(category=[concept((f"{TERM}/condition-category", "encounter-diagnosis"))]), "clinical_status", "active", "warning", "Condition.category[0]", "encounter-diagnosis"),
     ("no value and no reason", observation(), "ecog", Absent("unknown"), "warning", "Observation", "neither a value nor a reason"),
     ("a reason that is not known here", observation(dataAbsentReason=concept((REASONS, "as-text"))), "ecog", Absent("unknown"), "warning", "Observation.dataAbsentReason", "as-text"),
     ("two sites", condition(bodySite=[site("71341001"), site("85050009")]), "bone", None, "error", "Condition.bodySite", "femur and humerus"),
@@ -213,7 +215,9 @@ def test_a_missing_key_comes_from_the_source_and_stays_the_same() -> None:
 
 def test_a_key_of_ours_is_read_as_it_is() -> None:
     ours = {"system": mappings().names["lesion"], "value": "L-7"}
-    made = reading(condition(identifier=[{"system": "urn:oid:1.2", "value": "9"}, ours]))
+    made = reading(
+        condition(identifier=[{"system": "urn:oid:2.16.840.1.113883.19.5", "value": "9"}, ours])
+    )
     assert made.key == "L-7"
 
 

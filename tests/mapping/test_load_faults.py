@@ -36,19 +36,19 @@ FAULTS = [
     ("a second row at one place", L, "at: clinicalStatus, by: code/clinical-status", "at: verificationStatus, by: code/clinical-status", "rows:", "both write", "another place"),
     ("one place under two spellings", S, "at: bodySite, by: code/bone", 'at: "extension[url=http://hl7.org/fhir/us/mcode/StructureDefinition/mcode-procedure-intent].valueCodeableConcept", by: code/bone', "rows:", "both write", "another place"),
     ("what is written only, at a row's place", L, "at: category, value", "at: bodySite, value", "rows:", "both write bodySite", "take"),
-    ("two rows of a field", A, "field: pain_activity, code: $study|pain-nrs-activity", "field: pain_rest, code: $study|pain-nrs-activity", "rows:", "pain_rest", "one row"),
+    ("two rows of a field", A, "{ field: pain_activity,", "{ field: pain_rest,", "rows:", "pain_rest", "one row"),
     ("a choice without a way back", "crosswalks/laterality.csv", "left,equivalent", "left,equal", "", "no code for left", "equivalent"),
     ("a selector of what is no list", L, "at: onsetDateTime", 'at: "onsetDateTime[x=y]"', "onsetDateTime[", "no list", "take"),
     ("a selector by what is no element", L, "identifier[system=$lesion]", "identifier[sytem=$lesion]", "sytem", "sytem", "R4"),
     ("a name in a selector", L, "[system=$lesion]", "[system=$leison]", "$leison", "'$leison'", "lesion"),
-    ("a name in a code", A, "$study|pain-nrs-rest", "$stuudy|pain-nrs-rest", "$stuudy", "'$stuudy'", "study"),
+    ("a name in a code", A, "$study|msts-form", "$stuudy|msts-form", "$stuudy", "'$stuudy'", "study"),
     ("a name in a profile", L, "profile: $secondary-cancer", "profile: $secondary-cancr", "$secondary-cancr", "'$secondary-cancr'", "secondary-cancer"),
     ("a path that ends in a dot", L, BONE_ROW, "at: bodySite., by: code/bone, accepts", "bodySite.,", "does not go on", "dot"),
-    ("a check digit in a row", A, "$loinc|91721-1", "$loinc|91721-2", "91721-2", "check digit", "copy"),
-    ("a score without a code", A, "code: $study|pain-nrs-rest, ", "", "recognise", "no code is written for 'pain_rest'", "equivalent"),
+    ("a check digit in a row", "lesion-size.yaml", "$loinc|33728-7", "$loinc|33728-8", "33728-8", "check digit", "copy"),
+    ("a score without a code", "crosswalks/score.csv", "pain_rest,equivalent", "pain_rest,equal", "", "no code is written for 'pain_rest'", "equivalent"),
     ("accept", L, "accept: review", "accept: revue", "accept: revue", "'revue'", "review"),
     ("each", A, "each: field", "each: fields", "each: fields", "'fields'", "record or field"),
-    ("a field that may be absent, at what the resource is known by", "study.yaml", "required: true, absent: false", "required: true", "", "procedure may be absent", "absent: false"),
+    ("a field that may be absent, at what the resource is known by", "study.yaml", "amputation, external_fixator, other], required: true, absent: false", "amputation, external_fixator, other], required: true", "", "procedure may be absent", "absent: false"),
     ("a field that may be absent, at a required code", "study.yaml", "resolved], absent: false", "resolved]", "", "clinical_status may be absent", "absent: false"),
     ("a doubt about a field that is not there", S, "doubt: [bone]", "doubt: [bonee]", "bonee", "bonee", "bone"),
     ("a status that R4 does not know", S, "hold: [in-progress", "hold: [in-progres", "gate:", "in-progres", "in-progress"),
@@ -77,11 +77,11 @@ def test_a_fault_is_told_with_file_and_line(
 
 
 def test_a_field_that_nobody_maps_is_told_where_it_is_defined() -> None:
-    line = "      tess: { type: decimal, range: [0, 100] }\n"
+    line = "      stairs: { type: decimal, range: [0, 100] }\n"
     texts = edited(("study.yaml", "      ecog: {", f"{line}      ecog: {{"))
     (told,) = faults(texts)
-    assert told.cause == "no row maps the field assessment.tess"
-    assert told.place == line_of(texts, "study.yaml", "tess:")
+    assert told.cause == "no row maps the field assessment.stairs"
+    assert told.place == line_of(texts, "study.yaml", "stairs:")
 
 
 def test_a_form_that_two_files_map_is_told() -> None:
@@ -185,4 +185,4 @@ def test_a_file_of_any_shape_loads_or_is_told_about(name: str) -> None:
 
 
 def test_the_files_of_this_repository_have_no_fault() -> None:
-    assert mappings().forms.keys() == mappings().study.forms.keys()
+    assert {m.form.name for m in mappings().files.values()} == mappings().study.forms.keys()

@@ -65,8 +65,8 @@ def furnish(unit: Unit) -> House:
         last_updated=None,
         sha256="a" * 64,
         subject_id=subject.id,
-        record_id=record.id,
     )
+    unit.origins.link(origin.id, record.id)
     proposal = unit.proposals.add(
         record.id, "size", value=Decimal("1.10"), status="waiting", mapping_version="m1"
     )

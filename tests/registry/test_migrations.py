@@ -13,6 +13,7 @@ from sqlalchemy.dialects import sqlite
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, tables
+from tests.registry.filled import MRN, furnish
 
 
 def test_migrations_make_the_tables_of_the_code(registry: Registry) -> None:
@@ -59,14 +60,19 @@ def test_upgrading_a_database_with_data_keeps_it(registry: Registry, url: str, k
         site = unit.sites.add("Alpha")
         unit.commit()
     with registry.unit(site.id) as unit:
-        unit.subjects.enrol("S-1", [("urn:mrn", "1")])
+        house = furnish(unit)
         unit.commit()
-    with registry.engine.begin() as connection:  # as before the newest migration but for its tables
+    with registry.engine.begin() as connection:  # as the first release had it
+        connection.execute(text("DROP TABLE origin_record"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        led = text("UPDATE origin SET record_id = :record")
+        connection.execute(led, {"record": house.record.id})
     registry.close()
     again = Registry.open(url, key=key)
     with again.read(site.id) as unit:
-        assert unit.subjects.by_identity("urn:mrn", "1") is not None
+        assert unit.subjects.by_identity(*MRN) == house.subject
+        assert unit.origins.records(house.origin.id) == [house.record.id]
+        assert unit.origins.of_record(house.record.id) == [house.origin]
     again.close()
 
 

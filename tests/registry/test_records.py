@@ -119,14 +119,30 @@ def test_an_origin_moves_on_and_keeps_what_it_led_to(
     zone = timezone(timedelta(hours=2))
     with registry.unit(alpha) as unit:
         save(unit, "r", subject, {})
-        first = _origin(unit, subject_id=subject, record_id="r")
+        first = _origin(unit, subject_id=subject)
+        unit.origins.link(first.id, "r")
         at = datetime(2024, 5, 1, 10, 0, tzinfo=zone)
         second = _origin(unit, version_id="2", sha256="b", last_updated=at)
         assert second.id == first.id
         assert (second.version_id, second.sha256) == ("2", "b")
-        assert (second.subject_id, second.record_id) == (subject, "r")
+        assert second.subject_id == subject
         assert second.last_updated == datetime(2024, 5, 1, 8, 0, tzinfo=UTC)
-        assert unit.origins.of_record("r") == [second]
+        assert (unit.origins.of_record("r"), unit.origins.records(first.id)) == ([second], ["r"])
+
+
+def test_an_origin_may_be_about_several_records_and_a_record_of_several(
+    registry: Registry, alpha: str, subject: str
+) -> None:
+    with registry.unit(alpha) as unit:
+        save(unit, "r1", subject, {})
+        save(unit, "r2", subject, {}, key="2")
+        origin = _origin(unit)
+        for record_id in ("r2", "r1", "r1"):
+            unit.origins.link(origin.id, record_id)
+        assert unit.origins.records(origin.id) == ["r1", "r2"]
+        unit.origins.unlink(origin.id, "r1")
+        assert unit.origins.records(origin.id) == ["r2"]
+        assert (unit.origins.of_record("r1"), unit.origins.of_record("r2")) == ([], [origin])
 
 
 def test_a_time_without_zone_is_refused(registry: Registry, alpha: str) -> None:

@@ -60,6 +60,10 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.quarantine.supersede(h.message.source, "Condition", "src-2", by="another"),
         0,
     ),
+    "quarantine.waits": (
+        lambda u, h: u.quarantine.waits(h.message.source, "Condition", "src-2"),
+        False,
+    ),
     "quarantine.of_message": (lambda u, h: u.quarantine.of_message(h.message.id), []),
     "quarantine.count_waiting": (lambda u, h: u.quarantine.count_waiting(), 0),
     "records.find": (lambda u, h: u.records.find(h.subject.id, "lesion", "1"), None),
@@ -74,6 +78,9 @@ ASKS: dict[str, tuple[Ask, object]] = {
         ),
         "not-found",
     ),
+    "origins.link": (lambda u, h: u.origins.link(h.origin.id, h.record.id), "not-found"),
+    "origins.unlink": (lambda u, h: u.origins.unlink(h.origin.id, h.record.id), False),
+    "origins.records": (lambda u, h: u.origins.records(h.origin.id), []),
     "origins.of_record": (lambda u, h: u.origins.of_record(h.record.id), []),
     "proposals.add": (
         lambda u, h: u.proposals.add(

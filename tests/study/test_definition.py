@@ -6,7 +6,7 @@ import pytest
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.study import definition
-from tests.mapping.files import TEXTS, mappings
+from tests.study.real import STUDY
 
 TEXT = """id: tiny
 title: A small study
@@ -86,11 +86,10 @@ def test_all_faults_are_told_at_once() -> None:
 
 def test_an_unknown_form_is_told_with_those_that_are_there() -> None:
     with pytest.raises(BridgeError) as told:
-        mappings().study.form("leison")
+        STUDY.form("leison")
     assert "lesion" in told.value.issues[0].remedy
 
 
 def test_the_key_of_a_form_without_key_is_empty() -> None:
-    study = definition.load(TEXTS["study.yaml"])
-    assert study.forms["subject"].key_of({"study_id": "S-1"}) == ""
-    assert study.forms["lesion"].key_of({"lesion_id": "L-1"}) == "L-1"
+    assert STUDY.forms["subject"].key_of({"study_id": "S-1"}) == ""
+    assert STUDY.forms["lesion"].key_of({"lesion_id": "L-1"}) == "L-1"

@@ -11,7 +11,7 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.study import records
 from fhirbridge.study.definition import Field
 from fhirbridge.study.records import Absent, Identifier, Record
-from tests.mapping.files import mappings
+from tests.study.real import STUDY
 
 ONE = Identifier("urn:oid:1.2", "7")
 FIELDS = {
@@ -97,7 +97,7 @@ RECORDS: list[tuple[str, str, dict[str, Any], str, str]] = [
 def test_a_record_is_checked_whole(
     form: str, fields: dict[str, Any], expression: str, cause: str
 ) -> None:
-    (issue,) = records.check(mappings().study, Record("S-1", form, fields))
+    (issue,) = records.check(STUDY, Record("S-1", form, fields))
     assert issue.expression == expression
     assert cause in issue.cause
     assert issue.remedy
@@ -109,7 +109,7 @@ def test_a_required_field_may_be_absent_for_a_reason() -> None:
         "performed_on": Absent("unknown"),
         "procedure": "plate",
     }
-    assert records.check(mappings().study, Record("S-1", "surgery", fields)) == []
+    assert records.check(STUDY, Record("S-1", "surgery", fields)) == []
 
 
 def visit(**fields: Any) -> Record:
@@ -118,7 +118,7 @@ def visit(**fields: Any) -> Record:
 
 def test_the_scores_of_one_visit_become_one_record() -> None:
     given = [visit(ecog=1), visit(pain_rest=0), visit(ecog=1), visit(assessed_on="2024-05-02")]
-    made = list(records.merge(mappings().study, given))
+    made = list(records.merge(STUDY, given))
     assert [dict(r.fields) for r in made] == [
         {"assessed_on": "2024-05-01", "ecog": 1, "pain_rest": 0},
         {"assessed_on": "2024-05-02"},
@@ -128,7 +128,7 @@ def test_the_scores_of_one_visit_become_one_record() -> None:
 @pytest.mark.parametrize("other", [2, Absent("unknown")])
 def test_two_values_for_one_field_are_a_conflict(other: Any) -> None:
     with pytest.raises(BridgeError) as told:
-        list(records.merge(mappings().study, [visit(ecog=1), visit(ecog=other)]))
+        list(records.merge(STUDY, [visit(ecog=1), visit(ecog=other)]))
     assert told.value.issues[0].category == "conflict"
 
 
@@ -138,7 +138,7 @@ def test_json_keeps_the_order_of_the_form_and_every_kind_of_value() -> None:
         "hospital_ids": (ONE,),
         "study_id": "S-1",
     }
-    made = records.to_json(mappings().study, Record("S-1", "subject", fields, "x.csv:2"), id="9")
+    made = records.to_json(STUDY, Record("S-1", "subject", fields, "x.csv:2"), id="9")
     assert list(made["fields"]) == ["study_id", "hospital_ids", "birth_date"]
     assert made["fields"]["birth_date"] == {"absent": "masked"}
     back = {name: records.value_from_json(raw) for name, raw in made["fields"].items()}

@@ -12,6 +12,7 @@ from flask import Request, Response
 from fhirbridge.fhir.bundle import transaction
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError
+from fhirbridge.sync.pull import Pull
 from tests.sync.ward import JSON, Ward, chart, joined, match, page, patient
 from tests.web.sender import SCT, concept, lesion
 
@@ -428,3 +429,56 @@ def test_five_days_of_random_changes_end_as_the_hospital_has_it(ward: Ward) -> N
         assert ward.pull(page_size=2).state == "complete"
     expected = [(f"2026-03-{n:02d}", n * 5 % 5) for n in range(1, 8)]
     assert scores(ward) == [("2026-02-01", 2), *expected]
+
+
+def asked_for(ward: Ward) -> set[str]:
+    paths = [r.path.partition("?")[0] for r in ward.sandbox.requests if r.method == "GET"]
+    return {path.rsplit("/", 1)[-1] for path in paths}
+
+
+def test_a_pull_asks_for_what_hospitals_hold_and_not_for_the_registrys_own(ward: Ward) -> None:
+    assert ward.pull().state == "complete"
+    assert asked_for(ward) >= {"Condition", "DiagnosticReport", "QuestionnaireResponse", "Consent"}
+    assert not asked_for(ward) & {"ResearchSubject", "ResearchStudy", "CareTeam", "Provenance"}
+
+
+def statement(*types: str, **more: object) -> dict[str, object]:
+    rest = [{"mode": "server", "resource": [{"type": name} for name in types]}]
+    return {"resourceType": "CapabilityStatement", "rest": rest, **more}
+
+
+def metadata(ward: Ward, body: dict[str, object], status: int = 200) -> None:
+    raw = fhir_json.dump(body)
+    ward.sandbox.fail("GET /fhir/metadata", status=status, headers=JSON, body=raw)
+
+
+def test_a_type_that_the_server_does_not_list_is_not_asked_for_and_no_fault(ward: Ward) -> None:
+    metadata(ward, statement("Patient", "Condition", "Observation"))
+    told: list[str] = []
+    run = Pull(ward.hospital, 20, tell=told.append).run()
+    assert (run.state, scores(ward)) == ("complete", [("2026-02-01", 2)])
+    assert asked_for(ward) == {"metadata", "Patient", "Condition", "Observation"}
+    assert "no such type: Consent, DiagnosticReport" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (statement(), 200),
+        (statement(rest="text"), 200),
+        (statement(rest=[None, {"mode": "server", "resource": [None, {"type": 5}]}]), 200),
+        (statement(rest=[{"mode": "client", "resource": [{"type": "Group"}]}]), 200),
+        ({"resourceType": "OperationOutcome", "issue": []}, 200),
+        ({"resourceType": "OperationOutcome", "issue": []}, 404),
+        ({"resourceType": "OperationOutcome", "issue": []}, 503),
+    ],
+    ids=["no types", "text", "misshapen", "a client", "no statement", "not found", "away"],
+)
+def test_where_the_server_does_not_say_all_is_asked_for(
+    ward: Ward, body: dict[str, object], status: int
+) -> None:
+    ward.attempts(1)
+    metadata(ward, body, status)
+    run = ward.pull()
+    assert (run.state, scores(ward)) == ("complete", [("2026-02-01", 2)])
+    assert "Consent" in asked_for(ward)

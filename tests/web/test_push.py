@@ -20,6 +20,8 @@ from tests.web.sender import (
     whose,
 )
 
+VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+
 
 def test_a_bundle_becomes_records_and_is_served_as_resources(door: Sender) -> None:
     answer = door.push(person(gender="female"), lesion(), score())
@@ -273,3 +275,34 @@ def test_entered_in_error_without_date_and_code_still_withdraws(door: Sender) ->
     bare = {"resourceType": "Observation", "id": "o1", "status": "entered-in-error"}
     assert door.fates(door.push({**bare, "code": {"text": "x"}})) == ["applied"]
     assert door.records() == []
+
+
+def test_of_an_entry_with_several_facts_the_answer_tells_them_all(door: Sender) -> None:
+    """One diagnosis names the tumour and its metastasis; of the second nobody knows the vertebra."""
+    codes = {"coding": [{"system": SCT, "code": c} for c in ("254837009", "94222008")]}
+    made = lesion(code=codes, id="c1", bodySite=[concept("urn:local", "BWK 7")])
+    answer = door.push(made, score())
+    first, second = answer.get_json()["entry"]
+    assert first["response"]["status"] == "202 Accepted"
+    assert "BWK 7" in str(first["response"]["outcome"])
+    assert second["response"]["status"] == "201 Created"
+    lines = door.receipt(answer)["entries"]
+    assert [(line["position"], line["part"], line["fate"]) for line in lines] == [
+        (0, 0, "applied"),
+        (0, 2, "applied"),
+        (1, 0, "applied"),
+    ]
+    assert door.receipt(answer)["counts"]["received"] == 2
+    assert sorted({*door.records("lesion")[0], *door.records("primary_cancer")[0]} & {"site"})
+
+
+def test_one_resource_with_several_facts_is_answered_by_the_first(door: Sender) -> None:
+    codes = {"coding": [{"system": SCT, "code": c} for c in ("254837009", "94222008")]}
+    answer = door("POST", "/fhir/Condition", lesion(code=codes))
+    assert answer.status_code == 201
+    assert answer.get_json()["bodySite"][0]["coding"][0]["code"] == "71341001"
+    assert len(door("GET", "/fhir/Condition").get_json()["entry"]) == 2
+    other = lesion(code=codes, verificationStatus=concept(VERIFIED, "entered-in-error"))
+    gone = door("POST", "/fhir/Condition", other)
+    assert (gone.status_code, gone.get_json()["resourceType"]) == (200, "OperationOutcome")
+    assert "entry" not in door("GET", "/fhir/Condition").get_json()

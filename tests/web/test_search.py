@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from fhirbridge.fhir.validate import validate
-from tests.web.sender import MRN, SCT, STUDY, Sender, concept, lesion, person, score
+from tests.web.sender import LESION, MRN, SCT, STUDY, Sender, concept, lesion, person, score
 
+VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 OPERATION = {
     "resourceType": "Procedure",
     "status": "completed",
     "code": concept(SCT, "89344001"),
     "subject": {"identifier": {"system": MRN, "value": "4711"}},
     "performedDateTime": "2026-02-10",
+    "reasonReference": [{"identifier": {"system": LESION, "value": "L-1"}}],
 }
 
 
@@ -124,6 +126,21 @@ def test_every_claim_of_the_capability_statement_is_kept(full: Sender) -> None:
         one = found(full, f"{name}?_count=1")[0]
         assert full("GET", f"/fhir/{name}/{one['id']}").get_json() == one
     assert [i["code"] for i in statement["rest"][0]["interaction"]] == ["transaction"]
+
+
+def test_what_is_served_refers_to_what_is_served(full: Sender) -> None:
+    """What is stored, and may be sent, keeps the logical reference alone."""
+    operation = found(full, "Procedure")[0]
+    reason = operation["reasonReference"][0]
+    assert reason["identifier"] == {"system": LESION, "value": "L-1"}
+    there = full("GET", f"/fhir/{reason['reference']}").get_json()
+    assert there["bodySite"][0]["coding"][0]["code"] == "71341001"
+    full.push(lesion(verificationStatus=concept(VERIFIED, "entered-in-error")))
+    assert "reference" not in found(full, "Procedure")[0]["reasonReference"][0]
+    with full.service.registry.read(full.site_id) as unit:
+        row = unit.resources.get("Procedure", operation["id"])
+    assert row is not None
+    assert "reference" not in row.body["reasonReference"][0]
 
 
 def test_a_resource_served_is_valid_r4(full: Sender) -> None:

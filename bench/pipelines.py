@@ -1,0 +1,104 @@
+"""Whole commands, from a file to files, per resource: what a run costs beyond its start.
+
+Each command runs on a small and on a large file; the difference of the two is the work. All data is
+synthetic.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+from fhir.resources.R4B.observation import Observation
+
+from fhirbridge.cli import commands
+
+SMALL, LARGE = 200, 2200
+PER_ROW = 4
+HEADER = "study_id,assessed_on,pain_rest,pain_activity,promis_gph_t,ecog\n"
+
+
+def rows(path: Path, count: int) -> None:
+    """One assessment a row, each of four scores, ten of a subject."""
+    with path.open("w", encoding="utf-8") as out:
+        out.write(HEADER)
+        for n in range(count):
+            day = f"20{10 + n % 10}-{1 + n // 10 % 12:02}-{1 + n // 120 % 28:02}"
+            score = f"{20 + n % 30}.{n % 10}"
+            out.write(f"S-{n // 10},{day},{n % 11},{n % 7},{score},{n % 5}\n")
+
+
+def lines(path: Path, folder: Path) -> list[bytes]:
+    """The Observations that `encode --format ndjson` wrote, as one file."""
+    made = [line for file in sorted(folder.glob("*.ndjson")) for line in file.open("rb")]
+    path.write_bytes(b"".join(made))
+    return made
+
+
+def took(*words: str | Path) -> float:
+    start = time.perf_counter()
+    done = CliRunner().invoke(commands, [str(word) for word in words])
+    if done.exit_code != 0:
+        raise RuntimeError(f"{words[0]} ended with {done.exit_code}: {done.output[-400:]}")
+    return time.perf_counter() - start
+
+
+def each(run: Callable[[int], float]) -> float:
+    """Microseconds a resource: of three tries the least, since others only add."""
+    tries = [run(LARGE) - run(SMALL) for _ in range(3)]
+    return min(tries) / ((LARGE - SMALL) * PER_ROW) * 1e6
+
+
+def models(found: list[bytes]) -> float:
+    """Microseconds that fhir.resources takes to validate one of them."""
+    start = time.perf_counter()
+    for line in found:
+        Observation.model_validate_json(line)
+    return (time.perf_counter() - start) / len(found) * 1e6
+
+
+def measure() -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for count in (SMALL, LARGE):
+            rows(folder / f"{count}.csv", count)
+            into = folder / f"lines-{count}"
+            took("encode", "assessment", folder / f"{count}.csv", "-o", into, "--format", "ndjson")
+            found = lines(folder / f"{count}.ndjson", into)
+        theirs = min(models(found) for _ in range(3))
+
+        def out(count: int) -> float:
+            into = tempfile.mkdtemp(dir=folder)
+            return took("encode", "assessment", folder / f"{count}.csv", "-o", into)
+
+        def back(count: int) -> float:
+            return took("decode", folder / f"{count}.ndjson", "--format", "ndjson")
+
+        outward, inward = each(out), each(back)
+    return [
+        row("CSV to validated Bundles on disk", outward, "us", "", holds=None),
+        row(
+            "CSV to validated Bundles / fhir.resources alone",
+            outward / theirs,
+            "ratio",
+            "<= 0.4, or <= 80 us",
+            holds=outward <= 80 or outward / theirs <= 0.4,
+        ),
+        row("NDJSON to validated rows", inward, "us", "", holds=None),
+        row(
+            "NDJSON to validated rows / fhir.resources alone",
+            inward / theirs,
+            "ratio",
+            "<= 0.2",
+            holds=inward / theirs <= 0.2,
+        ),
+        row("fhir.resources alone", theirs, "us", "", holds=None),
+    ]
+
+
+def row(name: str, value: float, unit: str, goal: str, *, holds: bool | None) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "goal": goal, "holds": holds}

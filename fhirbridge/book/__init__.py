@@ -1,0 +1,1 @@
+"""The printed mapping: one page for people, and FHIR artefacts for machines."""

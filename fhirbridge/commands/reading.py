@@ -1,0 +1,172 @@
+"""Resources of files to records: one by one, or what a file says of one record together.
+
+Whose record it is, a file says for itself: a Patient of one file is nobody in another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fhirbridge.commands.inputs import Body
+from fhirbridge.commands.judging import judge
+from fhirbridge.fhir import bundle
+from fhirbridge.fhir.bundle import Entry
+from fhirbridge.formats import fhir_json
+from fhirbridge.mapping.decode import Decoded
+from fhirbridge.mapping.decode import decode as decode_resource
+from fhirbridge.mapping.losses import losses
+from fhirbridge.mapping.spec import MappingSet
+from fhirbridge.outcome import BridgeError, Issue, Severity, failed
+from fhirbridge.study import records
+from fhirbridge.study.records import Record
+
+_ENTRY = re.compile(r"Bundle\.entry\[\d+\]")
+
+_LOST = "no row reads this element"
+_MAP_IT = "map it, if the study wants it"
+
+Batch = tuple[list[Record], list[Issue]]
+
+
+@dataclass(slots=True)
+class Read:
+    """What one body says. The subject of a record is a patient's reference where the body does not
+    say the study id beside it; `patients` are the study ids by reference."""
+
+    records: list[Record] = field(default_factory=list)
+    patients: dict[str, str] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+
+
+def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read:
+    """The records of a resource or Bundle; what is no valid R4 is told and left out. `losing`: also
+    every element that no row reads."""
+    read = Read(issues=[body.placed(issue) for issue in body.issues])
+    if not body.raw:
+        return read
+    try:
+        made = fhir_json.parse(body.raw)
+    except BridgeError as fault:
+        read.issues += [body.placed(issue) for issue in fault.issues]
+        return read
+    wrong = judge(body.raw, made=made)
+    read.issues += [body.placed(issue) for issue in wrong]
+    places = [_ENTRY.match(issue.expression) for issue in wrong if failed([issue])]
+    if all(places):  # else not an entry is wrong but the whole
+        invalid = {place[0] for place in places if place}
+        found = [e for e in bundle.entries(_without(made, invalid)) if e.resource is not None]
+        for entry, decoded in _decoded(mappings, sorted(found, key=_after_patients)):
+            _take(mappings, read, entry, decoded, body)
+            if losing and entry.resource is not None:
+                read.issues += [
+                    body.placed(Issue("business-rule", _LOST, _MAP_IT, at, severity="information"))
+                    for at in losses(mappings, entry.resource, root=entry.root)
+                ]
+    return read
+
+
+def _decoded(mappings: MappingSet, found: list[Entry]) -> Iterator[tuple[Entry, list[Decoded]]]:
+    """Each entry's facts; what refers to another entry is read once these are known."""
+    known: dict[str, dict[str, str]] = {}
+    made = [(entry, _decode(mappings, entry, known)) for entry in found]
+    for entry, facts in made:
+        keys = {fact.form: fact.key for fact in facts if fact.key}
+        resource = entry.resource or {}
+        name = f"{resource.get('resourceType')}/{resource.get('id', '')}"
+        known |= {at: keys for at in (entry.full_url, name) if at and keys}
+    for entry, facts in made:
+        missed = any(issue.category == "not-found" for fact in facts for issue in fact.issues)
+        yield entry, _decode(mappings, entry, known) if missed and known else facts
+
+
+def _decode(
+    mappings: MappingSet, entry: Entry, known: Mapping[str, Mapping[str, str]]
+) -> list[Decoded]:
+    assert entry.resource is not None
+
+    def refer(reference: str) -> Mapping[str, str] | None:
+        return known.get(reference)
+
+    source = _identity(entry.resource)
+    return decode_resource(mappings, entry.resource, source=source, root=entry.root, refer=refer)
+
+
+def _without(body: dict[str, Any], invalid: set[str]) -> dict[str, Any]:
+    """The Bundle with nothing in the place of its invalid entries."""
+    if not invalid:
+        return body
+    listed = enumerate(body["entry"])
+    return {**body, "entry": [{} if f"Bundle.entry[{n}]" in invalid else e for n, e in listed]}
+
+
+def _after_patients(entry: Entry) -> bool:
+    return entry.resource is None or bool(entry.resource["resourceType"] != "Patient")
+
+
+def _take(mappings: MappingSet, read: Read, entry: Entry, facts: list[Decoded], body: Body) -> None:
+    assert entry.resource is not None
+    identity = _identity(entry.resource)
+    for decoded in facts:
+        # What is not for this study is told, and no fault of the file.
+        told: Severity | None = "information" if decoded.fate == "refuse" else None
+        for issue in decoded.issues:
+            read.issues.append(replace(body.placed(issue), severity=told or issue.severity))
+        if decoded.fate != "record":
+            continue
+        subject = _subject(mappings, decoded) or identity
+        if decoded.patient is None:
+            read.patients |= {known: subject for known in (identity, entry.full_url) if known}
+        read.records.append(Record(subject, decoded.form, decoded.fields, body.place))
+
+
+def _identity(resource: Mapping[str, Any]) -> str:
+    for one in resource.get("identifier", ()):
+        if "system" in one and "value" in one and resource["resourceType"] != "Patient":
+            return f"{one['system']}|{one['value']}"
+    return f"{resource['resourceType']}/{resource.get('id', '')}"
+
+
+def _subject(mappings: MappingSet, decoded: Decoded) -> str:
+    """The study id where the resource says it, else the patient's reference as it stands."""
+    if decoded.patient is None:
+        study_id = decoded.fields.get("study_id")
+        return study_id if isinstance(study_id, str) else ""
+    identifier = decoded.patient.get("identifier", {})
+    if identifier.get("system") == mappings.names["study-id"]:
+        return str(identifier.get("value"))
+    return str(decoded.patient.get("reference", ""))
+
+
+def one_by_one(mappings: MappingSet, given: Iterable[Read]) -> Iterator[Batch]:
+    """A record a resource, in flat memory; whose it is, is looked for in its own body alone."""
+    for read in given:
+        yield [_owned(record, read.patients) for record in read.records], read.issues
+
+
+def merged(mappings: MappingSet, given: Iterable[Read]) -> Iterator[Batch]:
+    """What the resources of a file say of one record as one: its issues as they come, its records
+    at its end. A record of which two say different things is told and left out."""
+    parts: list[Record] = []
+    patients: dict[str, str] = {}
+    for read in given:
+        parts += read.records
+        patients |= read.patients
+        yield [], read.issues
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for part in parts:
+        record = _owned(part, patients)
+        key = record.key(mappings.study.form(record.form))
+        groups.setdefault((record.subject, record.form, key), []).append(record)
+    for group in groups.values():
+        try:
+            yield [*records.merge(mappings.study, group)], []
+        except BridgeError as fault:
+            yield [], [replace(issue, place=group[-1].source) for issue in fault.issues]
+
+
+def _owned(record: Record, patients: Mapping[str, str]) -> Record:
+    known = patients.get(record.subject)
+    return record if known is None else replace(record, subject=known)

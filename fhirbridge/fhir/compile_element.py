@@ -1,0 +1,157 @@
+"""Python for one property of an object `v`: its JSON shape, its values and what its element asks.
+
+Writes what the slow pass does for an element (validate.py, demands.py), as straight-line code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fhirbridge.fhir import codings, definitions, extensions, languages, quick
+from fhirbridge.fhir.compile_primitive import not_plain_uri, refusal
+from fhirbridge.fhir.compile_unit import Unit
+from fhirbridge.fhir.definitions import Element
+
+_ID_TESTS = {"Element": quick.shadow_id, "ElementDefinition": quick.element_id_again}
+WITH_SYSTEM = frozenset(("Age", "Count", "Distance", "Duration", "Identifier", "Quantity"))
+
+
+def inline(element: Element, at: str, unit: Unit) -> None:
+    """`if "name" in v:` and what follows; `n` counts the properties not yet judged."""
+    with unit.block(f'if "{element.name}" in v:'):
+        given(element, at, unit)
+
+
+def given(element: Element, at: str, unit: Unit) -> None:
+    """What follows where the property is there."""
+    unit.add("n -= 1")
+    unit.add(f'x = v["{element.name}"]')
+    _values(element, at, unit)
+
+
+def apart(element: Element, at: str, unit: Unit) -> str:
+    """A function of its own, for what is rarely given; its name."""
+    name = unit.name(f"{at}__{element.name}")
+    with unit.block(f"def {name}(x, v, s):"):
+        if element.name == "id":
+            test = _ID_TESTS.get(at, quick.element_id)
+            unit.add(f"return {unit.constant(test.__name__, test)}(x, v, s)")
+        else:
+            _values(element, at, unit)
+            unit.add("return True")
+    unit.add("")
+    return name
+
+
+def shadow(element: Element, at: str, unit: Unit) -> str:
+    """A function for `_name`, the id and extensions of a primitive; its name."""
+    name = unit.name(f"{at}__{element.name}_beside")
+    bound = bool(element.type == "code" and definitions.value_set(element.binding))
+    places = unit.constant(
+        f"PLACES_{at}__{element.name}", extensions.places("Element", element, {})
+    )
+    told = f"fits={unit.constant('fits', None)}, places={places}, is_bound={bound}"
+    with unit.block(f"def {name}(x, v, s):"):
+        unit.call("Element")
+        if element.is_list:
+            test = unit.constant("beside_all", quick.beside_all)
+            unit.add(f'return {test}(x, v.get("{element.name}"), s, element=Element, {told})')
+        else:
+            test = unit.constant("beside", quick.beside)
+            given = f'has_value="{element.name}" in v'
+            unit.add(f"return {test}(x, s, element=Element, {given}, {told})")
+    unit.add("")
+    return name
+
+
+def _values(element: Element, at: str, unit: Unit) -> None:
+    if not element.is_list:
+        unit.refuse_if(" or ".join(_faults(element, at, "x", unit)))
+        return
+    unit.refuse_if("type(x) is not list or not x")
+    with unit.block("for one in x:"):
+        if (element.type, at) == ("Coding", "CodeableConcept"):
+            _coding_of_concept(unit)
+            return
+        fault = " or ".join(_faults(element, at, "one", unit))
+        if definitions.primitive(element.type):
+            with unit.block(f"if {fault}:"):
+                unit.refuse_if(f'one is not None or "_{element.name}" not in v')
+        else:
+            unit.refuse_if(fault)
+
+
+def _coding_of_concept(unit: Unit) -> None:
+    """A Coding `one`, of which those of system, code and display are remembered."""
+    seen, learn = unit.constant("seen_codings", None), unit.constant("new_coding", None)
+    right = unit.constant("right_code", quick.right_code)
+    check = unit.call("Coding")
+    unit.refuse_if("type(one) is not dict")
+    unit.add('y, c, d = one.get("system"), one.get("code"), one.get("display")')
+    texts = "type(y) is str and type(c) is str and (type(d) is str or d is None)"
+    with unit.block(f"if {texts} and len(one) == (2 if d is None else 3):"):
+        with unit.block(f"if (y, c, d) in {seen}:"):
+            unit.add("continue")
+        unit.refuse_if(f"not {check}(one, s) or not {right}(one)")
+        unit.add(f"{learn}(y, c, d)")
+    with unit.block(f"elif not {check}(one, s) or c is not None and not {right}(one):"):
+        unit.add("return False")
+
+
+def _faults(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
+    """Conditions that hold of every wrong value."""
+    if element.name == "system" and at in WITH_SYSTEM:
+        yield not_plain_uri(x, f"absolute({x}, s)", unit)
+    elif definitions.primitive(element.type):
+        yield refusal(element, x, unit)
+        if element.name == "language" and at in definitions.resource_types():
+            yield f"not {unit.constant('is_tag', languages.is_tag)}({x})"
+    elif element.type == "Resource":
+        name = "held" if element.name == "contained" else "whole"
+        yield f"not {unit.constant(name, None)}({x}, s)"
+    else:
+        check = unit.call(element.path)
+        if _holds_itself(element, at):
+            yield f"not {unit.constant('deeper', quick.deeper)}({check}, {x}, s)"
+        else:
+            yield f"not {check}({x}, s)"
+        yield from _demands(element, at, x, unit)
+
+
+def _holds_itself(element: Element, at: str) -> bool:
+    inner = element.type == "" and element.path != f"{at}.{element.name}"
+    return inner or (at, element.name) == ("Reference", "identifier")
+
+
+def _demands(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
+    kind, here = element.type, f"{at}_{element.name}"
+    if kind == "Reference":
+        targets = unit.constant(f"TARGETS_{here}", element.targets)
+        yield f"not {unit.constant('points', quick.points)}({x}, {targets}, s)"
+    elif kind == "Extension" and at != "Element":  # in Element the place is told by the caller
+        if at == "Extension":
+            yield f"not {unit.constant('fits_inside', None)}({x}, v, s)"
+        else:
+            places = unit.constant(f"PLACES_{at}", _places(at))
+            modifier = element.name == "modifierExtension"
+            yield f"not {unit.constant('fits', None)}({x}, {places}, {modifier}, s)"
+    elif kind == "Quantity" and element.profile == "SimpleQuantity":
+        yield f'"comparator" in {x} or "_comparator" in {x}'
+    if kind == "Coding" and at != "CodeableConcept":
+        alone = unit.constant("right_alone", quick.right_alone)
+        yield f"not {alone}({x}, {unit.constant(f'ELEMENT_{here}', element)})"
+    elif kind in codings.CODED:
+        yield f'"code" in {x} and not {unit.constant("right_code", quick.right_code)}({x})'
+    if kind in ("CodeableConcept", "Coding"):
+        bound = definitions.value_set(element.binding)
+        if bound is not None:
+            systems = unit.constant(f"SET_{bound.url.rpartition('/')[2]}", bound.systems)
+            test = quick.in_set if kind == "CodeableConcept" else quick.coding_in_set
+            yield f"not {unit.constant(test.__name__, test)}({x}, {systems})"
+
+
+def _places(at: str) -> frozenset[str]:
+    """The contexts that fit wherever an object of the type or backbone stands; others may too."""
+    if at in definitions.resource_types():
+        return frozenset(extensions.places(at, None, {}))
+    return frozenset((at, "BackboneElement")) if "." in at else frozenset((at,))

@@ -1,0 +1,81 @@
+"""What our door refuses although FHIR would take it: the study cannot know what it would mean.
+
+Unknown modifier extensions (https://hl7.org/fhir/R4/extensibility.html#modifierExtension), unknown
+extensions in HL7's own space, and codes of UCUM that are none. Gets resources that are valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fhirbridge.fhir import definitions, packages, ucum
+from fhirbridge.fhir.datatype_rules import UCUM
+from fhirbridge.fhir.findings import Findings
+from fhirbridge.outcome import Issue
+
+HL7 = "http://hl7.org/fhir/"
+_DEEPEST = 100  # what is valid is less deep
+
+
+def door(resource: Mapping[str, Any], *, path: str | None = None) -> list[Issue]:
+    """Such issues, contained resources and Bundle entries included, as far as findings.py tells
+    them; all are errors."""
+    kind = str(resource.get("resourceType", ""))
+    issues = Findings(path or kind)
+    issues.extend(_Door(issues).members(resource, kind, path or kind, 0))
+    return issues.issues
+
+
+class _Door:
+    """One pass over a resource."""
+
+    __slots__ = ("issues",)
+
+    def __init__(self, issues: Findings) -> None:
+        self.issues = issues  # asked for suggestions
+
+    def members(self, value: Mapping[str, Any], at: str, path: str, depth: int) -> Iterator[Issue]:
+        if value.get("system") == UCUM:
+            yield from self.unit(value.get("code"), f"{path}.code")
+        for name, item in value.items():
+            if not isinstance(item, (dict, list)):
+                continue
+            if name in ("extension", "modifierExtension") and isinstance(item, list):
+                yield from self.extensions(name, item, f"{path}.{name}")
+            found = definitions.element(at, name.removeprefix("_"))
+            below = found.path if found and name[:1] != "_" else "Element"
+            where = f"{path}.{found.group if found else name}"
+            yield from self.values(item, below, where, depth + 1)
+
+    def values(self, item: Any, at: str, path: str, depth: int) -> Iterator[Issue]:
+        if depth > _DEEPEST:
+            return
+        if isinstance(item, dict):
+            yield from self.members(item, str(item.get("resourceType", at)), path, depth)
+        elif isinstance(item, list):
+            for index, one in enumerate(item):
+                if isinstance(one, (dict, list)):
+                    yield from self.values(one, at, f"{path}[{index}]", depth + 1)
+
+    def extensions(self, name: str, listed: Sequence[Any], path: str) -> Iterator[Issue]:
+        for index, one in enumerate(listed):
+            url = one.get("url") if isinstance(one, dict) else None
+            if not isinstance(url, str) or packages.extension(url) is not None:
+                continue
+            where = f"{path}[{index}]"
+            if name == "modifierExtension":
+                cause = "a modifier extension that is not known here changes the meaning"
+                remedy = "send the record without it, or let the study learn it first"
+                yield Issue("not-supported", cause, remedy, where)
+            elif url.startswith(HL7):
+                near = self.issues.near(url, packages.extensions(), cutoff=0.8)
+                remedy = f"did you mean {near}?" if near else "use a URL of your own for your own"
+                cause = "HL7 has published no such extension"
+                yield Issue("not-supported", cause, remedy, f"{where}.url")
+
+    def unit(self, code: Any, path: str) -> Iterator[Issue]:
+        if isinstance(code, str) and not ucum.is_code(code):
+            near = self.issues.suggestion(lambda: ucum.nearest(code))
+            remedy = f"did you mean {near}?" if near else "write a case-sensitive UCUM code"
+            yield Issue("value", "this is no UCUM code", remedy, path)
