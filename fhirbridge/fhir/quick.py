@@ -72,7 +72,7 @@ class Around:
         self.contained = contained.types(root) if "contained" in root else {}
         # Id of a referenced resource and profile -> as profiles.seen.
         self.conforming: dict[tuple[int, str], bool] = {} if above is None else above.conforming
-        self.nest = 0 if above is None else above.nest + 1  # how deep in what can hold itself
+        self.nest: int = 0 if above is None else above.nest + 1  # how deep in what can hold itself
         self.anchors: list[str] = []
         self.inside = False
         self.ids: set[str] = set()
