@@ -27,7 +27,7 @@ demo: venv ## the whole chain once, with a sandbox hospital
 	.venv/bin/fhirbridge demo
 
 test: venv ## all tests but those that need a real HAPI FHIR server
-	.venv/bin/python -m pytest -q
+	.venv/bin/python -m pytest -q -n auto
 
 check: venv ## lint, format, types, layers
 	.venv/bin/ruff check

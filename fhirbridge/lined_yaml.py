@@ -40,13 +40,13 @@ def load(text: str, *, name: str) -> Document:
         raise _fault(name, 1, f"longer than {MAX_CHARACTERS} characters", "divide the file")
     try:
         depth = 0
-        for event in yaml.parse(text, yaml.SafeLoader):
+        for event in yaml.parse(text, yaml.CSafeLoader):
             _refuse_cleverness(event, name)
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:  # before the recursion of compose
                 raise _fault(name, _line(event), "nested too deep", "write it flatter")
-        node = yaml.compose(text, yaml.SafeLoader)
+        node = yaml.compose(text, yaml.CSafeLoader)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         line = mark.line + 1 if mark else 1
@@ -105,7 +105,7 @@ def _mapping(
     return made
 
 
-class _Scalars(yaml.SafeLoader):
+class _Scalars(yaml.CSafeLoader):
     """Words, numbers and yes/no; a date stays the text that it is."""
 
 

@@ -23,7 +23,7 @@ LAYERS = (
     ("app",),
     ("commands",),
     ("cli",),
-    ("__main__",),
+    ("__main__", "pytest_options"),
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 PURE = ("fhir", "study", "mapping", "formats")

@@ -14,21 +14,18 @@ from typing import Any, BinaryIO
 import click
 
 from fhirbridge.commands import inputs
-from fhirbridge.commands.inputs import Body, bodies
-from fhirbridge.commands.judging import judge
 from fhirbridge.commands.long_work import Bar, long_work
 from fhirbridge.commands.outputs import written
+from fhirbridge.commands.record_files import ALL, Batch, Source
 from fhirbridge.commands.shared import Workshop, pass_workshop, tell_issues
-from fhirbridge.fhir import bundle
-from fhirbridge.formats import csv_records, fhir_json
+from fhirbridge.fhir import bundle, verdict
+from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.encode import Encoded
 from fhirbridge.mapping.encode import encode as encode_record
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue, failed
-from fhirbridge.study.definition import Study
 from fhirbridge.study.records import Record
 
-ALL = "all"
 Patient = Mapping[str, Any]  # a Reference to the subject
 Blocks = Callable[[Record, Patient], Iterable[Encoded]]
 
@@ -67,8 +64,8 @@ def encode(
         mappings.study.form(form)
     with long_work(files) as bar:
         press = Press(mappings, bar)
-        given = (body for file in files for body in bodies(file, max_line, bar, short=True))
-        made = press.told(read_records(mappings.study, form, given))
+        source = Source(mappings.study, form, max_line, bar)
+        made = press.told(batch for file in files for batch in source.batches(file))
         if kind == "bundle":
             press.bundles(made, out, form)
         else:
@@ -76,39 +73,6 @@ def encode(
     click.echo(f"{press.records} records of {press.whose} written to {out}")
     if press.faulty:
         raise SystemExit(1)
-
-
-def read_records(
-    study: Study, form: str, given: Iterable[Body]
-) -> Iterator[tuple[list[Record], list[Issue]]]:
-    """The records of the form in each body, and what is wrong there."""
-    for body in given:
-        try:
-            made, wrong = _read(study, form, body) if body.raw else ([], [])
-        except BridgeError as fault:
-            made, wrong = [], [_at(body, issue) for issue in fault.issues]
-        yield (
-            [r for r in made if form in (ALL, r.form)],
-            [*(body.placed(i) for i in body.issues), *wrong],
-        )
-
-
-def _read(study: Study, form: str, body: Body) -> tuple[list[Record], list[Issue]]:
-    if not body.whole:
-        made, wrong = csv_records.read_json(study, body.raw, name=body.place)
-        return [replace(r, source=body.place) for r in made], [_lined(body, i) for i in wrong]
-    if Path(body.name).suffix.lower() == ".json":
-        return csv_records.read_json(study, body.raw, name=body.name)
-    return csv_records.read_csv(study, study.form(form), body.raw, name=body.name)
-
-
-def _lined(body: Body, issue: Issue) -> Issue:
-    """On a line stands one record: its number says nothing."""
-    return replace(issue, place=body.place)
-
-
-def _at(body: Body, issue: Issue) -> Issue:
-    return issue if issue.place.startswith(body.name) else body.placed(issue)
 
 
 def bundles(
@@ -166,7 +130,7 @@ class Press:
         self.faulty = self.faulty or failed(issues)
         tell_issues(issues)
 
-    def told(self, batches: Iterable[tuple[list[Record], list[Issue]]]) -> Iterator[Record]:
+    def told(self, batches: Iterable[Batch]) -> Iterator[Record]:
         """The records; the issues beside them are told on the way."""
         for made, issues in batches:
             self.tell(issues)
@@ -179,7 +143,7 @@ class Press:
         except BridgeError as fault:
             return self.tell([replace(issue, place=record.source) for issue in fault.issues])
         for block in made:
-            wrong = judge(fhir_json.dump(block.resource), made=block.resource)
+            wrong = verdict.judge(block.resource)
             self.tell([replace(issue, place=record.source) for issue in wrong])
             if failed(wrong):
                 continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -83,18 +83,29 @@ def bodies(path: str, limit: int, bar: Bar, *, short: bool = False) -> Iterator[
     Ends with an error where there is none.
     """
     name = Path(path).name if short else path
-    nothing = True
     try:
-        with _opened(path) as stream:
-            for body in _bodies(bar.reader(stream), path, name, limit):
-                nothing = nothing and not body.raw and not failed(body.issues)
-                yield body
+        with opened(path, bar) as read:
+            yield from bodies_of(read, path, name, limit)
     except BridgeError as fault:
-        nothing = False
         yield Body(path, 0, b"", fault.issues)
+
+
+def bodies_of(read: Read, path: str, name: str, limit: int) -> Iterator[Body]:
+    """The same, of a file that is open."""
+    nothing = True
+    for body in _bodies(read, path, name, limit):
+        nothing = nothing and not body.raw and not failed(body.issues)
+        yield body
     if nothing:
         empty = Issue("structure", "the file is empty", "leave it out, or see how it was written")
         yield Body(path, 0, b"", (empty,))
+
+
+@contextmanager
+def opened(path: str, bar: Bar) -> Iterator[Read]:
+    """What reads the file. Raises `BridgeError` where it cannot be read."""
+    with _opened(path) as stream:
+        yield bar.reader(stream)
 
 
 def _opened(path: str) -> AbstractContextManager[BinaryIO]:
@@ -109,19 +120,24 @@ def _opened(path: str) -> AbstractContextManager[BinaryIO]:
 def _bodies(read: Read, path: str, name: str, limit: int) -> Iterator[Body]:
     lined = Path(path).suffix.lower() in LINED
     if path == STDIN:
-        lined, read = _looked_into(read, limit)
+        lined, read = _is_lined(read, limit)
     for line in ndjson.lines(read, limit=limit) if lined else _whole(read, limit):
         yield Body(name, line.number, line.raw, line.issues, not lined)
 
 
-def _looked_into(read: Read, limit: int) -> tuple[bool, Read]:
+def _is_lined(read: Read, limit: int) -> tuple[bool, Read]:
     """Whether there is one resource a line: the first line of an indented one ends too early."""
+    first, read = looked_into(read, limit)
+    return not first.partition(b"\n")[0].rstrip().endswith((b"{", b"[", b",")), read
+
+
+def looked_into(read: Read, limit: int) -> tuple[bytes, Read]:
+    """How the file begins, blanks left out, up to its first line's end at least; and all of it."""
     first = b""
-    while b"\n" not in first and len(first) <= limit and (chunk := read(CHUNK)):
+    while b"\n" not in first.lstrip() and len(first) <= limit and (chunk := read(CHUNK)):
         first += chunk
-    lined = not first.lstrip().partition(b"\n")[0].rstrip().endswith((b"{", b"[", b","))
     chunks = chain((first,), iter(lambda: read(CHUNK), b""))
-    return lined, lambda size: next(chunks, b"")
+    return first.removeprefix(ndjson.BOM).lstrip(), lambda size: next(chunks, b"")
 
 
 def _whole(read: Read, limit: int) -> Iterator[Line]:

@@ -1,31 +1,28 @@
-"""The one place where commands ask whether a resource is valid R4, and by which profiles."""
+"""Whether a resource of a file is valid R4, and by which profiles."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import resources
-from typing import Any
 
 from fhirbridge.fhir import packages
 from fhirbridge.fhir.validate import validate
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import judged_json
 from fhirbridge.outcome import BridgeError, Issue
 
 
-def judge(
-    raw: bytes, *, made: Mapping[str, Any] | None = None, profiles: Sequence[str] = ()
-) -> list[Issue]:
-    """Every issue of the resource in these bytes; `made` is what they say, where that is known.
-
-    The profiles of meta.profile count too, where they are known.
+def judge(raw: bytes, *, profiles: Sequence[str] = (), advice: bool = True) -> list[Issue]:
+    """Every issue of the resource in these bytes, by R4, the profiles that it claims and those
+    given. Without advice an accepted resource has none, and is judged at once.
     """
     try:
-        resource = fhir_json.parse(raw) if made is None else made
+        if not advice:
+            return judged_json.judge(raw, profiles=profiles).issues
+        return validate(judged_json.parse(raw), profiles=profiles)
     except BridgeError as fault:
         return list(fault.issues)
-    return validate(resource, profiles=profiles)
 
 
 def refuse_unknown(profiles: Sequence[str]) -> None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhirbridge.commands.inputs import Body
-from fhirbridge.commands.judging import judge
 from fhirbridge.fhir import bundle
 from fhirbridge.fhir.bundle import Entry
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import judged_json
 from fhirbridge.mapping.decode import Decoded
 from fhirbridge.mapping.decode import decode as decode_resource
 from fhirbridge.mapping.losses import losses
@@ -36,36 +35,45 @@ class Read:
     """What one body says. The subject of a record is a patient's reference where the body does not
     say the study id beside it; `patients` are the study ids by reference."""
 
+    issues: list[Issue]
     records: list[Record] = field(default_factory=list)
     patients: dict[str, str] = field(default_factory=dict)
-    issues: list[Issue] = field(default_factory=list)
 
 
 def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read:
     """The records of a resource or Bundle; what is no valid R4 is told and left out. `losing`: also
     every element that no row reads."""
-    read = Read(issues=[body.placed(issue) for issue in body.issues])
+    read = Read([body.placed(issue) for issue in body.issues])
     if not body.raw:
         return read
     try:
-        made = fhir_json.parse(body.raw)
+        made, wrong = judged_json.judge(body.raw)
     except BridgeError as fault:
         read.issues += [body.placed(issue) for issue in fault.issues]
         return read
-    wrong = judge(body.raw, made=made)
+    if not wrong and made["resourceType"] != "Bundle":  # the usual line of a large file
+        identity = _identity(made)
+        facts = decode_resource(mappings, made, source=identity)
+        if not losing and not any(fact.issues for fact in facts):
+            _take(mappings, read, identity, "", facts, body)
+            return read
     read.issues += [body.placed(issue) for issue in wrong]
     places = [_ENTRY.match(issue.expression) for issue in wrong if failed([issue])]
     if all(places):  # else not an entry is wrong but the whole
         invalid = {place[0] for place in places if place}
         found = [e for e in bundle.entries(_without(made, invalid)) if e.resource is not None]
         for entry, decoded in _decoded(mappings, sorted(found, key=_after_patients)):
-            _take(mappings, read, entry, decoded, body)
-            if losing and entry.resource is not None:
-                read.issues += [
-                    body.placed(Issue("business-rule", _LOST, _MAP_IT, at, severity="information"))
-                    for at in losses(mappings, entry.resource, root=entry.root)
-                ]
+            assert entry.resource is not None
+            _take(mappings, read, _identity(entry.resource), entry.full_url, decoded, body)
+            if losing:
+                read.issues += _lost(mappings, entry, body)
     return read
+
+
+def _lost(mappings: MappingSet, entry: Entry, body: Body) -> Iterator[Issue]:
+    assert entry.resource is not None
+    for at in losses(mappings, entry.resource, root=entry.root):
+        yield body.placed(Issue("business-rule", _LOST, _MAP_IT, at, severity="information"))
 
 
 def _decoded(mappings: MappingSet, found: list[Entry]) -> Iterator[tuple[Entry, list[Decoded]]]:
@@ -106,9 +114,14 @@ def _after_patients(entry: Entry) -> bool:
     return entry.resource is None or bool(entry.resource["resourceType"] != "Patient")
 
 
-def _take(mappings: MappingSet, read: Read, entry: Entry, facts: list[Decoded], body: Body) -> None:
-    assert entry.resource is not None
-    identity = _identity(entry.resource)
+def _take(
+    mappings: MappingSet,
+    read: Read,
+    identity: str,
+    full_url: str,
+    facts: list[Decoded],
+    body: Body,
+) -> None:
     for decoded in facts:
         # What is not for this study is told, and no fault of the file.
         told: Severity | None = "information" if decoded.fate == "refuse" else None
@@ -118,7 +131,7 @@ def _take(mappings: MappingSet, read: Read, entry: Entry, facts: list[Decoded], 
             continue
         subject = _subject(mappings, decoded) or identity
         if decoded.patient is None:
-            read.patients |= {known: subject for known in (identity, entry.full_url) if known}
+            read.patients |= {known: subject for known in (identity, full_url) if known}
         read.records.append(Record(subject, decoded.form, decoded.fields, body.place))
 
 
@@ -134,8 +147,8 @@ def _subject(mappings: MappingSet, decoded: Decoded) -> str:
     if decoded.patient is None:
         study_id = decoded.fields.get("study_id")
         return study_id if isinstance(study_id, str) else ""
-    identifier = decoded.patient.get("identifier", {})
-    if identifier.get("system") == mappings.names["study-id"]:
+    identifier = decoded.patient.get("identifier")
+    if identifier and identifier.get("system") == mappings.names["study-id"]:
         return str(identifier.get("value"))
     return str(decoded.patient.get("reference", ""))
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fhirbridge.formats import csv_cells, fhir_json
+from fhirbridge.formats import csv_cells, fhir_json, ndjson
 from fhirbridge.formats.csv_cells import parse_value
+from fhirbridge.formats.ndjson import LIMIT, Read
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.study import records
 from fhirbridge.study.definition import Field, Form, Study, near
 from fhirbridge.study.records import Record
 
-__all__ = ["SUBJECT", "parse_value", "read_csv", "read_json", "template", "write_csv"]
+__all__ = ["SUBJECT", "parse_value", "read_csv", "read_json", "rows", "template", "write_csv"]
 
 SUBJECT = "study_id"
 
@@ -28,40 +29,59 @@ def read_csv(
     study: Study, form: Form, raw: bytes, *, name: str
 ) -> tuple[list[Record], list[Issue]]:
     """The records of the file, and every fault with line and column; a row with a fault is left
-    out.
-
-    Raises `BridgeError` where the columns cannot be known.
+    out. Raises as `rows` does.
     """
-    rows = csv.reader(io.StringIO(_text(raw, name)), strict=True)
     made: list[Record] = []
     faults: list[Issue] = []
-    try:
-        columns = _columns(next(rows, []), form, name)
-        for cells in rows:
-            if not "".join(cells).strip():
-                continue
-            place = f"{name}:{rows.line_num}"
-            record, wrong = _row(form, columns, cells, place)
-            wrong = wrong or [replace(i, place=place) for i in records.check(study, record)]
-            faults += wrong
-            made += [] if wrong else [record]
-    except csv.Error as fault:
-        place = f"{name}:{rows.line_num}"
-        raise BridgeError(
-            Issue("structure", f"no CSV: {fault}", "close the quotes", place=place)
-        ) from fault
+    for record, wrong in rows(study, form, io.BytesIO(raw).read, name=name):
+        made += [record] if record else []
+        faults += wrong
     return made, faults
 
 
-def _text(raw: bytes, name: str) -> str:
+def rows(
+    study: Study, form: Form, read: Read, *, name: str, limit: int = LIMIT
+) -> Iterator[tuple[Record | None, list[Issue]]]:
+    """Each row's record, or what is wrong with it; no more of the file is held than a row.
+
+    Raises `BridgeError` where the columns cannot be known, and where the rest of the file cannot be
+    divided into rows.
+    """
+    lines = csv.reader(_texts(read, name, limit), strict=True)
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        line = raw[: fault.start].count(b"\n") + 1
-        cause = f"byte {raw[fault.start]:#04x} is not UTF-8"
+        columns = _columns(next(lines, None), form, name)
+        for cells in lines:
+            if "".join(cells).strip():
+                place = f"{name}:{lines.line_num}"
+                record, wrong = _row(form, columns, cells, place)
+                wrong = wrong or [replace(i, place=place) for i in records.check(study, record)]
+                yield (None if wrong else record), wrong
+    except csv.Error as fault:
+        place = f"{name}:{lines.line_num}"
         raise BridgeError(
-            Issue("structure", cause, "save the file as UTF-8", place=f"{name}:{line}")
+            Issue("structure", f"no CSV: {fault}", "close the quotes", place=place)
         ) from fault
+
+
+def _texts(read: Read, name: str, limit: int) -> Iterator[str]:
+    """The lines of the file, each with its end."""
+    for number, raw in ndjson.split(read, limit):
+        place = f"{name}:{number}"
+        if isinstance(raw, int):
+            raise BridgeError(replace(ndjson.too_long(raw, limit), place=place))
+        other = ndjson.other_kind(raw) if number == 1 else None
+        if other is not None:
+            raise BridgeError(replace(other, place=name))
+        yield _text(raw.removeprefix(ndjson.BOM) if number == 1 else raw, place) + "\n"
+
+
+def _text(raw: bytes, place: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as fault:
+        cause = f"byte {raw[fault.start]:#04x} is not UTF-8"
+        remedy = "save the file as UTF-8"
+        raise BridgeError(Issue("structure", cause, remedy, place=place)) from fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +93,10 @@ class _Columns:
     fields: Sequence[tuple[int, Field, csv_cells.Parse]]
 
 
-def _columns(cells: list[str], form: Form, name: str) -> _Columns:
+def _columns(cells: list[str] | None, form: Form, name: str) -> _Columns:
+    if cells is None:
+        remedy = "leave it out, or see how it was written"
+        raise BridgeError(Issue("structure", "the file is empty", remedy, place=name))
     header = _header(cells, form, name)
     parsed = [
         (place, form.fields[column], csv_cells.parser(form.fields[column]))

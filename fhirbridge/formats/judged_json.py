@@ -48,6 +48,12 @@ def accepted(raw: bytes, *, profiles: Sequence[str] = ()) -> dict[str, Any] | No
     return tree if _kept_all(tree, raw) else None
 
 
+def parse(raw: bytes) -> dict[str, Any]:
+    """One JSON object as fhir_json.parse gives it, or refuses it."""
+    tree = faithful(raw)
+    return tree if type(tree) is dict else fhir_json.parse(raw)
+
+
 def faithful(raw: bytes) -> Any:
     """The tree that fhir_json.read gives, judged or not; None where the fast way cannot tell."""
     tree = _decoded(raw)

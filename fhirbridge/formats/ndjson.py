@@ -48,9 +48,9 @@ def lines(read: Read, *, limit: int = LIMIT) -> Iterator[Line]:
     [(1, b'{"a": 1}'), (2, b''), (3, b'{"b": 2}')]
     """
     told: set[str] = set()
-    for number, raw in _split(read, limit):
+    for number, raw in split(read, limit):
         if isinstance(raw, int):
-            yield Line(number, b"", (_too_long(raw, limit),))
+            yield Line(number, b"", (too_long(raw, limit),))
         elif raw[:1] == b"{" and raw[-1:] == b"}":
             yield Line(number, raw)
         elif number == 1 and (other := other_kind(raw)):
@@ -64,8 +64,8 @@ def lines(read: Read, *, limit: int = LIMIT) -> Iterator[Line]:
                 yield Line(number, text, remarks)
 
 
-def _split(read: Read, limit: int) -> Iterator[tuple[int, bytes | int]]:
-    """Each line with its number; of one beyond the limit the length alone."""
+def split(read: Read, limit: int) -> Iterator[tuple[int, bytes | int]]:
+    """Each line with its number, its LF left out; of one beyond the limit the length alone."""
     number, length, held = 1, 0, bytearray()
     while chunk := read(CHUNK):
         *ended, rest = chunk.split(b"\n")
@@ -99,9 +99,9 @@ def _remark(cause: str, remedy: str) -> Issue:
 BYTE_ORDER_MARK = _remark("a byte order mark, which is read over", "save the file without")
 
 
-def _too_long(length: int, limit: int) -> Issue:
+def too_long(length: int, limit: int) -> Issue:
     cause = f"the line has {length} bytes, more than the {limit} that are read"
-    return Issue("too-long", cause, "divide the resource, or raise --max-line")
+    return Issue("too-long", cause, "divide what stands there, or raise --max-line")
 
 
 def other_kind(raw: bytes) -> Issue | None:

@@ -6,7 +6,6 @@ It says the same as the interpreter, or None: look closer.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha1
@@ -15,9 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from fhirbridge.mapping import compile_block
-from fhirbridge.mapping.compile_encode import VARIANT
 from fhirbridge.mapping.compile_source import Source, twin
 from fhirbridge.mapping.crosswalk import Line, Systems
+from fhirbridge.mapping.derived import VARIANT, space
 from fhirbridge.mapping.referring import Refer
 from fhirbridge.mapping.spec import FormMapping, Inside, MappingSet
 from fhirbridge.mapping.within import items, recognised
@@ -55,7 +54,7 @@ def source(mappings: MappingSet, resource_type: str) -> tuple[Source, dict[str, 
 
 def _source_key(mappings: MappingSet) -> Callable[[str], str]:
     """`mappings.source_key`, with its name space made once."""
-    before = uuid.uuid5(uuid.NAMESPACE_URL, mappings.study.canonical).bytes + b"source\n"
+    before = space(mappings.study.canonical) + b"source\n"
 
     def made(source: str) -> str:
         h = sha1(before + source.encode()).hexdigest()
@@ -73,6 +72,8 @@ def program(mappings: MappingSet, resource_type: str, decoded: type[T]) -> ReadT
     candidates = mappings.of_resource(resource_type)
     whole = Source(constants=dict(compile_block.HELPERS))
     whole.constants["encode"] = msgspec.msgpack.Encoder().encode
+    forms = mappings.study.forms.values()
+    whole.constants["keys"] = {form.name: frozenset(form.key) for form in forms}
     with whole.block("def read(r, source, refer):"):
         if len(candidates) == 1 and candidates[0].recogniser is None:
             only = functions.get(candidates[0].blocks[0].name)
@@ -95,7 +96,9 @@ def _read(within: list[tuple[FormMapping, Inside]], whole: Source) -> None:
         whole.add("made.append(told)")
     for number, (mapping, inside) in enumerate(within):
         whole.constants[f"outside{number}"] = _outside(mapping, inside)
-        whole.add(f"if {inside.items!r} in r and not outside{number}(r):", "    return None")
+        unread = "all(told.fields.keys() <= keys[told.form] for told in made)"
+        with whole.block(f"if {inside.items!r} in r and (not outside{number}(r) or {unread}):"):
+            whole.add("return None")
     # All that is in it, at the speed of C: a walk in Python takes three times as long.
     whole.add("return made if encode(r).find(b'modifierExtension') < 0 else None")
 

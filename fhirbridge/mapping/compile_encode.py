@@ -6,11 +6,9 @@ What is not generated, the interpreter's own functions do, in its place.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from hashlib import sha1
-from types import MappingProxyType
 from typing import Any
 
 from fhirbridge.fhir import definitions
@@ -19,12 +17,11 @@ from fhirbridge.mapping.compile_place import Unclear
 from fhirbridge.mapping.compile_source import Source, is_literal
 from fhirbridge.mapping.compile_value import written, written_each
 from fhirbridge.mapping.compile_write import Given, Writer, literal
+from fhirbridge.mapping.derived import VARIANT, space
 from fhirbridge.mapping.path import Path, Step
 from fhirbridge.mapping.spec import Block, Fixed, FormMapping, MappingSet, Row
 
 WriteRow = Callable[[dict[str, Any], Row, Any], None]
-VARIANT = MappingProxyType(dict(zip("0123456789abcdef", "89ab" * 4, strict=True)))
-"""The two bits that RFC 4122 fixes, by the digit that they stand in."""
 _PATIENT = Given("fresh(patient)", frozenset("*"))
 _ID = '"%s-%s-5%s-%s%s-%s" % (h[:8], h[8:12], h[13:16], variant[h[16]], h[17:20], h[20:32])'
 
@@ -91,8 +88,9 @@ class _Block:
     def tell(self, made: Source) -> None:
         self.write()
         block, form = self.block, self.mapping.form.name
-        space = uuid.uuid5(uuid.NAMESPACE_URL, self.mappings.study.canonical)
-        before = space.bytes + f"{block.name}\n{self.mappings.site}\n".encode()
+        before = (
+            space(self.mappings.study.canonical) + f"{block.name}\n{self.mappings.site}\n".encode()
+        )
         made.add(f"h = sha1({before!r} + tail).hexdigest()", f"id = {_ID}")
         if self.writer.unset:
             made.add(f"{' = '.join(self.writer.unset)} = None")

@@ -16,7 +16,7 @@ from fhirbridge.mapping.read_row import Trace
 from fhirbridge.mapping.reader import Here, Reader
 from fhirbridge.mapping.recognise import Fate, Told, modifier, recognise, status
 from fhirbridge.mapping.referring import Refer, unknown
-from fhirbridge.mapping.spec import Block, FormMapping, Inside, MappingSet
+from fhirbridge.mapping.spec import Block, FormMapping, Inside, MappingSet, Row
 from fhirbridge.mapping.within import items, recognised
 from fhirbridge.outcome import Issue
 from fhirbridge.study.records import Value
@@ -131,11 +131,20 @@ def interpret(
             told = _whole(here, block, resource)
             made.append(replace(told, issues=(*remarks, *told.issues)))
         faults += [fault] if fault else []
+    facts: list[Decoded] = []
     for mapping, inside in within:
         here = Here(mappings, mapping, source, root, refer)
         found, wrong = _inside(here, inside, resource)
-        made, faults = made + found, faults + wrong
+        facts, faults = facts + found, faults + wrong
+    if any(resource.get(inside.items) for _, inside in within):
+        made = [one for one in made if not _says_nothing(mappings, one)]
+    made += facts
     return made or [_not_taken(candidates, within, faults, resource, root)]
+
+
+def _says_nothing(mappings: MappingSet, told: Decoded) -> bool:
+    """A record of which nothing but the key is known."""
+    return told.fate == "record" and told.fields.keys() <= {*mappings.study.form(told.form).key}
 
 
 def _whole(here: Here, block: Block, resource: Mapping[str, Any]) -> Decoded:
@@ -180,8 +189,11 @@ def _inside(
         if block is None:
             faults += [fault] if fault else []
             continue
+        own = inside.rows[block.name]
+        if not any(_answered(row, item) for row in own):
+            continue  # a question without an answer is no fact
         rows = [(row, resource, here.root) for row in inside.shared]
-        rows += [(row, item, at) for row in inside.rows[block.name]]
+        rows += [(row, item, at) for row in own]
         reader = Reader(here, block, rows)
         if inside.gate is None or reader.passes(inside.gate, resource):
             reader.read()
@@ -189,6 +201,11 @@ def _inside(
         patient = found.value if found and isinstance(found.value, Mapping) else None
         made.append(replace(_told(reader, here.mapping, resource), patient=patient))
     return made, faults
+
+
+def _answered(row: Row, item: Mapping[str, Any]) -> bool:
+    names = (reading.path.steps[0].name for reading in row.readings)
+    return row.absent is not None or any(n in item or f"_{n}" in item for n in names)
 
 
 def _not_taken(

@@ -10,7 +10,7 @@ R4 element tree when the mapping is loaded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhirbridge.fhir import definitions
@@ -24,7 +24,7 @@ class Selector:
     key: str
     value: str
     system: str | None = None
-    display: str = ""
+    display: str = field(default="", compare=False)
 
     def fits(self, item: Any) -> bool:
         if not isinstance(item, Mapping):
@@ -55,6 +55,10 @@ class Step:
     name: str
     is_list: bool
     selector: Selector | None = None
+
+    def showing(self, display: str) -> Step:
+        """The same, its new items' codes with that display."""
+        return replace(self, selector=self.selector and replace(self.selector, display=display))
 
 
 @dataclass(frozen=True, slots=True)

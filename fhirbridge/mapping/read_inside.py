@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +92,7 @@ class InsideReader(RowsReader):
             patient=patient,
             shared=tuple(self.shared_inside(given, at, resource)),
             rows=self.rows_inside(given, at, item.path),
+            own=self.names_in(str(given.get("own", "")), at),
         )
 
     def gate_inside(
@@ -129,7 +130,7 @@ class InsideReader(RowsReader):
             if "by" in told.given:
                 first["by"] = told.given["by"]
             others = usual.get("accepts") or ()
-            spelled = [first, *({**first, **other} for other in others)]
+            spelled = [first, *({**first, **other} for other in others), *_graded(told, values)]
             read = [self.reading(one, told.row.field, at, resource=item) for one in spelled]
             readings = tuple(reading for reading in read if reading is not None)
             if readings:
@@ -137,3 +138,12 @@ class InsideReader(RowsReader):
                 row = replace(told.row, readings=readings, absent=absent)
                 made[f"{self.name}.{word}"] = (row,)
         return made
+
+
+def _graded(told: Written, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The row's own accepted codes, where an item of these values holds one."""
+    choice = values.get("choice") or {}
+    for accepted in told.given.get("accepts") or ():
+        by = str(accepted.get("by", ""))
+        if "at" in choice and by.startswith(("code/", "grade/")):
+            yield {"at": choice["at"], "by": by}

@@ -58,6 +58,9 @@ class RowsReader(PartsReader):
         usual = "at" not in given and not component
         place = readings[0].path.steps[1 if component else 0].name
         own = self.absence(field, component) if absent and place.startswith("value") else None
+        if component and given.get("note"):
+            readings = tuple(_showing(one, str(given["note"])) for one in readings)
+            own = own and _showing(own, str(given["note"]))
         row = Row(
             field=field,
             readings=readings,
@@ -158,6 +161,13 @@ class RowsReader(PartsReader):
         if isinstance(value, dict):
             return {word: self.names_in(held, at) for word, held in value.items()}
         return [self.names_in(one, at) for one in value] if isinstance(value, list) else value
+
+
+def _showing(reading: Reading, display: str) -> Reading:
+    """The component is written with its display."""
+    first, *rest = reading.path.steps
+    path = replace(reading.path, steps=(first.showing(display), *rest))
+    return replace(reading, path=path)
 
 
 def in_order(rows: Iterable[Row], known_by: Any, walk: str) -> tuple[Row, ...]:

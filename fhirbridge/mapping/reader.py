@@ -79,6 +79,9 @@ class Reader:
             remedy = "send it with the resource"
             self.issues.append(Issue("required", cause, remedy, self.here.root))
         unread = self.block.main and self.block.main not in self.fields
+        if unread and not self.issues:
+            at = next(at for row, _, at in self.rows if row.field.name == self.block.main)
+            self.issues.append(_other_form(self.block.main, at))
         if wrong or self.keyless or unread or self.nothing:
             self.fate = "hold"
 
@@ -145,9 +148,7 @@ class Reader:
             return
         unread = self.unread(row, here)
         if unread:
-            cause = f"{name} stands in a form that is not read"
-            remedy = "send it in one of the forms that the mapping accepts"
-            self.issues.append(Issue("not-supported", cause, remedy, f"{at}.{unread}"))
+            self.issues.append(_other_form(name, f"{at}.{unread}"))
             return
         found = next(row.absent.path.read(here, root=at), None)
         reason = row.absent.codec.read(found.value) if found else None
@@ -170,3 +171,8 @@ class Reader:
             if own and own.choice and element and element.choice == own.choice:
                 return given
         return ""
+
+
+def _other_form(name: str, at: str) -> Issue:
+    cause = f"{name} stands in a form that is not read"
+    return Issue("not-supported", cause, "send it in one of the forms that the mapping accepts", at)

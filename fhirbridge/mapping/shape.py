@@ -49,7 +49,7 @@ SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         | {"accepts": _LIST, "from source": _FLAG, "read only": _FLAG},
         "values": {"at": _WORD, "by": _WORD, "accepts": _LIST},
         "reading": dict.fromkeys(("at", "by", "accept", "note", "system"), _WORD),
-        "inside": dict.fromkeys(("resource", "items", "code", "system", "patient"), _WORD)
+        "inside": dict.fromkeys(("resource", "items", "code", "system", "own", "patient"), _WORD)
         | {"gate": _INNER, "shared": _LIST, "values": _INNER},
         "write only": {"at": _WORD, "value": _ANY, "note": _WORD, "when": _WORDS},
     }

@@ -4,13 +4,13 @@ it.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fhirbridge.mapping.codecs import Codec
 from fhirbridge.mapping.coded import Code
+from fhirbridge.mapping.derived import derived
 from fhirbridge.mapping.path import Path
 from fhirbridge.study.definition import Field, Form, Study
 
@@ -98,7 +98,8 @@ class Inside:
     """Values that stand inside another resource: as its components, or as a questionnaire's
     answers. `items` leads to the list that holds them (into lists of the same name below, too),
     `code` is the property of an item that the recogniser reads; `system` is where the system of a
-    bare code stands. `rows` by block read from the item, `shared` from the resource around it."""
+    bare code stands; the codes of the system `own` are the names of fields. `rows` by block read
+    from the item, `shared` from the resource around it."""
 
     resource: str
     items: str
@@ -108,6 +109,7 @@ class Inside:
     patient: Path
     shared: tuple[Row, ...]
     rows: Mapping[str, tuple[Row, ...]]
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +186,10 @@ class MappingSet:
         """The id of a record's resource: the same for the same site, subject, key and block,
         always.
         """
-        space = uuid.uuid5(uuid.NAMESPACE_URL, self.study.canonical)
-        return str(uuid.uuid5(space, "\n".join((block, self.site, subject, key))))
+        return derived(self.study.canonical, f"{block}\n{self.site}\n{subject}\n{key}")
 
     def source_key(self, source: str) -> str:
         """A key for a record whose source resource carries none, derived from that source's
         identity.
         """
-        space = uuid.uuid5(uuid.NAMESPACE_URL, self.study.canonical)
-        return str(uuid.uuid5(space, f"source\n{source}"))
+        return derived(self.study.canonical, f"source\n{source}")

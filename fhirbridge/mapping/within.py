@@ -42,6 +42,9 @@ def recognised(
     if inside.system is not None and isinstance(code, str):
         named = next(inside.system.read(resource, root=""), None)
         system = str(named.value).partition("|")[0] if named else ""
+        if system and system == inside.own:
+            named_so = (b for b in mapping.blocks if b.main == code and b.name in inside.rows)
+            return next(named_so, None), None
         code = {"system": system, "code": code}
     word = mapping.recogniser.codec.read(code)
     word = word.value if isinstance(word, Remark) else word

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import field as part
 from types import MappingProxyType
@@ -32,6 +32,7 @@ class Form:
     needing: tuple[Field, ...] = part(init=False, repr=False, compare=False)  # `with`, `after`
     totals: tuple[Field, ...] = part(init=False, repr=False, compare=False)  # are sums of others
     related: frozenset[str] = part(init=False, repr=False, compare=False)  # needing and totals
+    order: Callable[[str], int] = part(init=False, repr=False, compare=False)  # a field's place
 
     def __post_init__(self) -> None:
         fields = self.fields.values()
@@ -42,6 +43,8 @@ class Form:
         object.__setattr__(self, "totals", tuple(f for f in fields if f.total))
         related = frozenset(f.name for f in (*self.needing, *self.totals))
         object.__setattr__(self, "related", related)
+        places = {name: place for place, name in enumerate(self.fields)}
+        object.__setattr__(self, "order", places.__getitem__)
 
     def key_of(self, values: Mapping[str, Any]) -> str:
         """The business key as text; empty for a form that a subject fills once. A bar inside a

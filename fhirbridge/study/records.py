@@ -94,12 +94,12 @@ def _values(form: Form, values: Mapping[str, Value]) -> Iterator[Issue]:
 def to_json(study: Study, record: Record, *, id: str) -> dict[str, Any]:
     """`{"id", "subject", "form", "fields", "source"}`, an absent value as `{"absent": reason}`."""
     values = record.fields
-    order = [name for name in study.form(record.form).fields if name in values]
+    order = study.form(record.form).order
     return {
         "id": id,
         "subject": record.subject,
         "form": record.form,
-        "fields": {name: value_to_json(values[name]) for name in order},
+        "fields": {name: value_to_json(values[name]) for name in sorted(values, key=order)},
         "source": record.source,
     }
 

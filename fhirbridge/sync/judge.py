@@ -1,15 +1,17 @@
-"""Opens a message: JSON, then R4, then its entries; says what is wrong before anything is read."""
+"""Opens a message: JSON, then R4, then what only our own door refuses, then its entries; says what
+is wrong before anything is read.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fhirbridge.fhir import bundle
+from fhirbridge.fhir import bundle, verdict
 from fhirbridge.fhir.bundle import Entry
-from fhirbridge.fhir.validate import validate
-from fhirbridge.formats import fhir_json
+from fhirbridge.fhir.door import door
+from fhirbridge.formats import judged_json
 from fhirbridge.outcome import BridgeError, Issue
 
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
@@ -25,25 +27,37 @@ def judge(body: bytes, *, kind: str) -> list[tuple[Entry, list[Issue]]]:
     """Each entry with its own issues.
 
     Raises `BridgeError` where the message is no JSON, not of its kind, or a Bundle that is none; of
-    a push also where one entry is no valid R4.
+    a push also where one entry is no valid R4. What only our own door refuses (`fhir.door`) is an
+    issue of its entry alone.
     """
-    made = fhir_json.parse(body)
+    made = judged_json.parse(body)
     _refuse_other_kind(made, kind)
-    issues = [issue for issue in validate(made) if issue.severity in ("fatal", "error")]
+    invalid = [issue for issue in verdict.judge(made) if issue.severity in ("fatal", "error")]
+    strange = door(made)
     alone = made.get("resourceType") != "Bundle"
+    if alone:
+        own, whole = {0: strange}, invalid
+    else:
+        own, whole = _by_entry([*invalid, *strange], page=kind == "page")
+        if kind != "page" and invalid:
+            whole = invalid
+    if whole:
+        raise BridgeError(*whole)
+    entries = bundle.entries(made if alone else _shaped(made))
+    return [(entry, own.get(entry.position, [])) for entry in entries]
+
+
+def _by_entry(issues: Sequence[Issue], *, page: bool) -> tuple[dict[int, list[Issue]], list[Issue]]:
+    """By the entry's number, and those of the Bundle."""
     own: dict[int, list[Issue]] = {}
     whole: list[Issue] = []
     for issue in issues:
         found = _ENTRY.match(issue.expression)
-        if found and not alone:
+        if found:
             own.setdefault(int(found[1]), []).append(issue)
-        elif kind != "page" or not _COVER.match(issue.expression):
+        elif not page or not _COVER.match(issue.expression):
             whole.append(issue)
-    refused = issues if alone or kind.startswith("push/") else whole
-    if refused:
-        raise BridgeError(*refused)
-    entries = bundle.entries(made if alone else _shaped(made))
-    return [(entry, own.get(entry.position, [])) for entry in entries]
+    return own, whole
 
 
 def _shaped(made: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ PATIENT = {
     "identifier": [{"system": mappings().names["study-id"], "value": "S-9"}],
 }
 PROMIS = observation(id="o2", code=concept((LOINC, "91721-1")), valueQuantity=quantity(Decimal("38.10")))  # fmt: skip
+UNKNOWN = "https://hospital.example.org/StructureDefinition/score"
 ECOG = observation(valueInteger=1)
 SCORES = "study_id,assessed_on,pain_rest,promis_pf_t,promis_pf_version,ecog\nS-1,2024-05-01,0,38.10,v2_0,not-asked\nS-2,2024-05-02,10,40.0,v1_2,1\n"
 
@@ -197,3 +198,25 @@ def test_a_second_record_of_one_key_is_told_and_left_out(tmp_path: Path) -> None
         assert [
             i for i in validate(fhir_json.parse(path.read_bytes())) if i.severity == "error"
         ] == []
+
+
+def test_a_table_of_standard_input_is_known_by_how_it_begins(tmp_path: Path) -> None:
+    said = typed("encode", "assessment", "-", "-o", tmp_path, stdin=SCORES.encode())
+    assert said.code == 0
+    assert len([*tmp_path.glob("*.json")]) == 2
+
+
+def test_a_table_must_name_its_form(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(SCORES)
+    said = typed("encode", "all", path, "-o", tmp_path)
+    assert said.code == 1
+    assert "x.csv: a CSV file holds one form -> name it instead of 'all': subject" in said.err
+
+
+def test_a_valid_resource_has_advice_unless_only_errors_are_asked_for(tmp_path: Path) -> None:
+    path = file(tmp_path, "x.ndjson", observation(valueInteger=1, meta={"profile": [UNKNOWN]}))
+    told, short = (typed("validate", "--json", *words, path) for words in ((), ("--errors-only",)))
+    assert (told.code, short.code) == (0, 0)
+    assert read_lines(told.out)[0]["issues"]
+    assert read_lines(short.out)[0] == {"file": str(path), "line": 1, "valid": True, "issues": []}

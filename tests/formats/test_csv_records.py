@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
 from typing import Any
 
@@ -120,7 +121,7 @@ FILES: list[tuple[str, bytes, str, str, str]] = [
     ("a missing key", b"study_id,pain_rest\n", "x.csv:1", "'assessed_on' is missing", "add it"),
     ("a missing subject", b"assessed_on,pain_rest\n", "x.csv:1", "'study_id' is missing", "add it"),
     ("a column twice", b"study_id,assessed_on,ecog,ecog\n", "x.csv:1", "there twice", "keep one"),
-    ("nothing", b"", "x.csv:1", "'study_id' is missing", "add it"),
+    ("nothing", b"", "x.csv", "the file is empty", "leave it out"),
     ("an open quote", b'study_id,assessed_on\nS-1,"2024\n', "x.csv:2", "no CSV", "close the quotes"),
     ("Latin-1", "study_id,assessed_on\nS-1,2024\nSø,2024\n".encode("latin-1"), "x.csv:3", "0xf8 is not UTF-8", "UTF-8"),
 ]  # fmt: skip
@@ -234,3 +235,32 @@ def test_a_code_keeps_its_blanks(codes: list[str]) -> None:
     field = STUDY.forms["lesion"].fields["codes"]
     given = tuple(Identifier("urn:x", code) for code in codes)
     assert csv_records.parse_value(field, csv_cells.cell(given)) == given
+
+
+def test_rows_are_read_as_they_come() -> None:
+    form = STUDY.forms["assessment"]
+    chunks = iter([HEAD.encode() + b"S-1,2024-05-01,", b"3,\nS-2,2024-05-02,99,\n", b'S-3,"202'])
+    asked: list[int] = []
+
+    def chunk(size: int) -> bytes:
+        asked.append(size)
+        return next(chunks, b"")
+
+    rows = csv_records.rows(STUDY, form, chunk, name="x.csv")
+    record, wrong = next(rows)
+    assert record is not None
+    assert (record.source, wrong) == ("x.csv:2", [])
+    assert len(asked) == 2
+    record, wrong = next(rows)
+    assert (record, [issue.place for issue in wrong]) == (None, ["x.csv:3"])
+    with pytest.raises(BridgeError) as told:
+        next(rows)
+    assert [issue.place for issue in told.value.issues] == ["x.csv:4"]
+
+
+def test_a_line_beyond_the_limit_is_told_and_not_held() -> None:
+    form = STUDY.forms["assessment"]
+    raw = HEAD.encode() + b"S-1," + b"9" * 300
+    with pytest.raises(BridgeError, match="more than the 200") as told:
+        list(csv_records.rows(STUDY, form, io.BytesIO(raw).read, name="x.csv", limit=200))
+    assert [issue.place for issue in told.value.issues] == ["x.csv:2"]

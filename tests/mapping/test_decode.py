@@ -264,3 +264,34 @@ def test_a_side_is_read_from_an_extension_of_the_site_alone() -> None:
     other = {"url": f"{url}-other", "valueCodeableConcept": concept((SCT, "24028007"))}
     made = reading(condition(bodySite=[concept((SCT, "71341001"), extension=[other])]))
     assert "laterality" not in made.fields
+
+
+ANSWERS: Resource = {
+    "resourceType": "QuestionnaireResponse",
+    "status": "completed",
+    "questionnaire": "https://fhirbridge.example.org/fhir/Questionnaire/assessment",
+    "subject": {"reference": "Patient/1"},
+    "authored": "2024-05-01",
+}
+
+
+def test_a_questionnaire_of_which_no_answer_is_known_is_no_empty_assessment() -> None:
+    told = reading({**ANSWERS, "item": [{"linkId": "q17", "answer": [{"valueInteger": 3}]}]})
+    assert told.fate == "hold"
+    assert told.issues
+
+
+def test_answers_to_our_own_questionnaire_are_known_by_the_names_of_the_fields() -> None:
+    def read(*items: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        given: Resource = {**ANSWERS, "item": [*items]}
+        assert [i.sentence() for i in validate(given) if failed([i])] == []
+        return [(told.fate, dict(told.fields)) for told in decode(mappings(), given, source="x")]
+
+    day = {"assessed_on": "2024-05-01"}
+    graded = {"system": "http://snomed.info/sct", "code": "422894000"}
+    assert read(
+        {"linkId": "pain_rest", "answer": [{"valueInteger": 0}]},
+        {"linkId": "ecog", "answer": [{"valueCoding": graded}]},
+        {"linkId": "karnofsky"},
+    ) == [("record", day | {"pain_rest": 0}), ("record", day | {"ecog": 2})]
+    assert read({"linkId": "pain_rest", "answer": [{"valueDate": "2024"}]}) == [("hold", day)]

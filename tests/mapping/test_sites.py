@@ -72,7 +72,7 @@ def test_a_site_cannot_contradict(walk: str, line: str, cause: str) -> None:
 
 def test_the_version_follows_the_content() -> None:
     whole = mappings().version
-    for name in TEXTS:
+    for name in ("study.yaml", "names.yaml", "lesion.yaml", "crosswalks/bone.csv"):
         assert load.load({**TEXTS, name: TEXTS[name] + "\n"}).version != whole, name
 
 

@@ -74,7 +74,9 @@ QUARANTINED: list[tuple[str, dict[str, Any], str]] = [
     ("unknown person", score(3, subject=whose("0")), "nobody enrolled"),
     ("nobody's", {k: v for k, v in score().items() if k != "subject"}, "not whose it is"),
     ("no date", {k: v for k, v in score().items() if k != "effectiveDateTime"}, "assessed_on"),
-    ("unknown modifier", score(modifierExtension=[{"url": "urn:not", "valueBoolean": True}]), "turn the meaning"),
+    ("unknown modifier", score(modifierExtension=[{"url": "urn:not", "valueBoolean": True}]), "changes the meaning"),
+    ("misspelt HL7 extension", score(extension=[{"url": "http://hl7.org/fhir/StructureDefinition/observation-bodyPositionn", "valueString": "x"}]), "no such extension"),
+    ("no unit of UCUM", score(valueQuantity={"value": 3, "system": "http://unitsofmeasure.org", "code": "nrs"}), "no UCUM code"),
 ]  # fmt: skip
 
 

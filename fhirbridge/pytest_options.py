@@ -1,0 +1,19 @@
+"""A plugin of pytest: the option that names another file of variation cases.
+
+Installed as an entry point, because pytest knows an option's value from a path only if it knew the
+option before it looks for tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+OPTION = "--variation-cases"
+
+
+def pytest_addoption(parser: Any) -> None:
+    parser.addoption(
+        OPTION,
+        metavar="FILE",
+        help="another file of variation cases, of the form of tests/mapping/variation-cases.json",
+    )
