@@ -109,6 +109,8 @@ def _faults(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
     elif element.type == "Resource":
         name = "held" if element.name == "contained" else "whole"
         yield f"not {unit.constant(name, None)}({x}, s)"
+    elif element.type == "Reference":
+        yield _not_pointing(element, at, x, unit)
     else:
         check = unit.call(element.path)
         if _holds_itself(element, at):
@@ -118,6 +120,16 @@ def _faults(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
         yield from _demands(element, at, x, unit)
 
 
+def _not_pointing(element: Element, at: str, x: str, unit: Unit) -> str:
+    """Not a plain reference alone, nor another that is right."""
+    targets = unit.constant(f"TARGETS_{at}_{element.name}", element.targets)
+    aimed = unit.constant(f"at_{targets}", quick.plain_reference(element.targets))
+    alone = f'type({x}) is dict and len({x}) == 1 and type({x}.get("reference")) is str'
+    plain = f'{alone} and {aimed}({x}["reference"])'
+    check, points = unit.call("Reference"), unit.constant("points", quick.points)
+    return f"not ({plain}) and not ({check}({x}, s) and {points}({x}, {targets}, s))"
+
+
 def _holds_itself(element: Element, at: str) -> bool:
     inner = element.type == "" and element.path != f"{at}.{element.name}"
     return inner or (at, element.name) == ("Reference", "identifier")
@@ -125,10 +137,7 @@ def _holds_itself(element: Element, at: str) -> bool:
 
 def _demands(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
     kind, here = element.type, f"{at}_{element.name}"
-    if kind == "Reference":
-        targets = unit.constant(f"TARGETS_{here}", element.targets)
-        yield f"not {unit.constant('points', quick.points)}({x}, {targets}, s)"
-    elif kind == "Extension" and at != "Element":  # in Element the place is told by the caller
+    if kind == "Extension" and at != "Element":  # in Element the place is told by the caller
         if at == "Extension":
             yield f"not {unit.constant('fits_inside', None)}({x}, v, s)"
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fhirbridge.fhir import quick, quick_narrative
+from fhirbridge.fhir import definitions, quick, quick_narrative
 from fhirbridge.fhir.compile_unit import Unit
 from fhirbridge.fhir.invariants import INVARIANTS
 
@@ -24,7 +24,7 @@ MAY_BREAK: Mapping[str, str] = {
     "cmp-2": '"emptyReason" in v',
     "con-1": '"summary" not in v',
     "con-2": '"code" not in v and "detail" not in v',
-    "con-4": "abated(v)",
+    "con-4": "not v.keys().isdisjoint(ABATEMENT)",
     "con-5": _OUTCOME,
     "cpl-3": '"detail" in v and "reference" in v',
     "cpt-2": '"system" not in v',
@@ -63,6 +63,13 @@ def rules(at: str, unit: Unit) -> None:
     if at == "Narrative":
         unit.constant("plainly_allowed", quick_narrative.plainly_allowed)
     if at == "Condition":
-        unit.constant("abated", lambda v: any(k.startswith(("abatement", "_abatement")) for k in v))
+        unit.constant("ABATEMENT", _names_of_choice(at, "abatement"))
     if at == "Bundle":
         unit.refuse_if(f"not {unit.constant('sound_bundle', quick.sound_bundle)}(v)")
+
+
+def _names_of_choice(at: str, choice: str) -> frozenset[str]:
+    """All that can be given of it; another name is refused before a rule is asked."""
+    shape = definitions.shape(at)
+    names = [e.name for e in shape.properties.values() if e.choice == choice] if shape else []
+    return frozenset((*names, *(f"_{name}" for name in names)))

@@ -7,6 +7,7 @@ table by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 from fhirbridge.fhir import compile_element, definitions, quick
 from fhirbridge.fhir.compile_rules import rules
@@ -18,6 +19,9 @@ _FREQUENT = (
     "dateTime", "Quantity", "CodeableConcept", "integer", "boolean", "Reference", "string", "code",
     "Period", "Coding",
 )  # fmt: skip
+# What every type or resource has, and few objects give.
+_SELDOM = frozenset(("extension", "implicitRules", "language", "modifierExtension"))
+_AT_ONCE = 5  # properties that are looked for before it is asked whether any is left
 
 
 def write(at: str) -> Unit:
@@ -31,10 +35,8 @@ def write(at: str) -> Unit:
         usual.add("resourceType")
     with unit.block(f"def {identifier(at)}(v, s):"):
         _opening(at, unit)
-        for element in shape.properties.values():
-            if element.name in usual and not element.choice:
-                compile_element.inline(element, at, unit)
         _choices(shape, at, unit)
+        _plain(shape, at, usual, unit)
         _rest(shape, at, frozenset(usual), unit)
         _required(shape, at, unit)
         rules(at, unit)
@@ -70,6 +72,17 @@ def _opening(at: str, unit: Unit) -> None:
         unit.add("s.nest += 1")
         unit.refuse_if(f"s.nest > {quick.DEEPEST_NEST}")
     unit.add(f"n = len(v){' - 1' if at in definitions.resource_types() else ''}  # to be judged")
+
+
+def _plain(shape: Shape, at: str, usual: set[str], unit: Unit) -> None:
+    """What is no choice, in few steps where little is given: once all is counted, nothing more is
+    looked for."""
+    found = [e for e in shape.properties.values() if e.name in usual and not e.choice]
+    found.sort(key=lambda element: element.name in _SELDOM)  # those last, the others as they come
+    for start in range(0, len(found), _AT_ONCE):
+        with unit.block("if n:") if start else nullcontext():
+            for element in found[start : start + _AT_ONCE]:
+                compile_element.inline(element, at, unit)
 
 
 def _choices(shape: Shape, at: str, unit: Unit) -> None:

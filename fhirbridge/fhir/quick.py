@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from math import isfinite
 from typing import Any
 
@@ -38,7 +38,6 @@ usual_moment = re.compile(rf"(?!0000)[0-9]{{4}}-{_DAY}T{_CLOCK}{_ZONE}").fullmat
 usual_date_or_moment = re.compile(
     rf"(?!0000)[0-9]{{4}}-(?:{_DAY}(?:T{_CLOCK}{_ZONE})?|0[1-9]|1[0-2])"
 ).fullmatch
-restful = re.compile(r"(?:https?://[^\s?]*/)?([A-Za-z]+)/[A-Za-z0-9.\-]+").fullmatch
 
 _HL7 = "http://terminology.hl7.org/CodeSystem/"
 KNOWN_URIS = frozenset(
@@ -55,6 +54,17 @@ KNOWN_URIS = frozenset(
         f"{_HL7}v2-0203",
     )
 )
+
+
+@cache
+def plain_reference(types: Collection[str]) -> Callable[[str], object]:
+    """Matches what is surely a RESTful reference to one of the types; to any, where there is none.
+
+    >>> bool(plain_reference(frozenset(("Patient",)))("https://example.org/fhir/Patient/1"))
+    True
+    """
+    told = "|".join(sorted(types)) or "[A-Za-z]+"
+    return re.compile(rf"(?:https?://[^\s?]*/)?(?:{told})/[A-Za-z0-9.\-]+").fullmatch
 
 
 class Around:
@@ -233,13 +243,13 @@ def one_type_each(names: Iterable[str], choices: Mapping[str, tuple[str, str]]) 
 
 def points(one: Mapping[str, Any], targets: Collection[str], s: Around) -> bool:
     """A Reference's text and type fit the targets of its element; none: any resource type."""
-    text = one.get("reference", "")
+    if "reference" not in one:
+        return True  # its type is a hint for whoever looks up the identifier
+    text = one["reference"]
     if "type" not in one:
-        found = restful(text)
-        if found is not None:
-            if not targets or found[1] in targets:
-                return True
-        elif "/" not in text and text[:1] != "#" and s.entries is None:
+        if plain_reference(targets)(text):
+            return True
+        if "/" not in text and text[:1] != "#" and s.entries is None:
             return primitives.BLANK.search(text) is None
     if text[:1] == "#":
         s.anchors.append(text)

@@ -30,7 +30,7 @@ from fhirbridge.outcome import Issue
 
 def accepts(resource: Mapping[str, Any], *, profiles: Sequence[str] = ()) -> bool:
     """True: no error, by R4, its profiles and those given. False: no, or not decided here."""
-    return type(resource) is dict and _program().whole(resource, None, profiles)
+    return type(resource) is dict and _program().accepts(resource, profiles)
 
 
 def judge(resource: Mapping[str, Any], *, profiles: Sequence[str] = ()) -> list[Issue]:
@@ -100,6 +100,17 @@ class _Program:
 
     # -- resources
 
+    def accepts(self, resource: dict[str, Any], profiles: Sequence[str]) -> bool:
+        """`whole`, in fewer steps for what stands alone and contains nothing."""
+        name = resource.get("resourceType")
+        if type(name) is not str or name == "Bundle" or "contained" in resource:
+            return self.whole(resource, None, profiles)
+        check = self.functions.get(name)
+        if check is None:
+            return self.whole(resource, None, profiles)
+        s = Around(resource, None, None)
+        return check(resource, s) and self.claimed(resource, s, profiles)
+
     def whole(
         self, resource: Any, around: Around | None = None, profiles: Sequence[str] = ()
     ) -> bool:
@@ -137,13 +148,17 @@ class _Program:
     def claimed(self, resource: Mapping[str, Any], s: Around, asked: Sequence[str]) -> bool:
         """The profiles asked for, claimed, or of a vital sign."""
         wanted = [*asked, *resource["meta"].get("profile", ())] if "meta" in resource else [*asked]
-        if resource["resourceType"] == "Observation" and _may_be_vital(resource):
+        kind = resource["resourceType"]
+        if kind == "Observation" and _may_be_vital(resource):
             wanted.append(vital_signs.profile(resource))
-        elif resource["resourceType"] == "CareTeam" and _may_break_ctm_1(resource, s):
+        elif kind == "CareTeam" and _may_break_ctm_1(resource, s):
             return False
         if len(wanted) > 1:
             wanted = [*{str(url).partition("|")[0]: url for url in wanted}.values()]
-        return all(self.conforms(resource, url, s) for url in wanted if url)
+        for url in wanted:
+            if url and not self.conforms(resource, url, s):
+                return False
+        return True
 
     def conforms(self, resource: Mapping[str, Any], url: str, s: Around) -> bool:
         """By a profile of the resource's own type; one that is not known is only warned of."""
@@ -158,10 +173,8 @@ class _Program:
     ) -> bool:
         """A Reference means a resource of the types; of the profiles, where it is at hand."""
         text = reference.get("reference", "")
-        if s.entries is None:
-            plain = quick.restful(text)
-            if plain is not None and plain[1] in types:
-                return True
+        if s.entries is None and (not text or (types and quick.plain_reference(types)(text))):
+            return True  # elsewhere
         found = s.surroundings.resolve(text)
         if found is None:
             parts = references.literal(text)
