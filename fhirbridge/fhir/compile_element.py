@@ -82,20 +82,16 @@ def _values(element: Element, at: str, unit: Unit) -> None:
 
 
 def _coding_of_concept(unit: Unit) -> None:
-    """A Coding `one`, of which those of system, code and display are remembered."""
+    """A Coding `one`, which is remembered where it is no more than system, code and display."""
     seen, learn = unit.constant("seen_codings", None), unit.constant("new_coding", None)
     right = unit.constant("right_code", quick.right_code)
     check = unit.call("Coding")
     unit.refuse_if("type(one) is not dict")
-    unit.add('y, c, d = one.get("system"), one.get("code"), one.get("display")')
-    texts = "type(y) is str and type(c) is str and (type(d) is str or d is None)"
-    with unit.block(f"if {texts} and len(one) == (2 if d is None else 3):"):
-        with unit.block(f"if (y, c, d) in {seen}:"):
-            unit.add("continue")
-        unit.refuse_if(f"not {check}(one, s) or not {right}(one)")
-        unit.add(f"{learn}(y, c, d)")
-    with unit.block(f"elif not {check}(one, s) or c is not None and not {right}(one):"):
-        unit.add("return False")
+    unit.add('c = one.get("code")')
+    with unit.block(f"if type(c) is str and {seen}.get(c) == one:"):
+        unit.add("continue")
+    unit.refuse_if(f"not {check}(one, s) or c is not None and not {right}(one)")
+    unit.add(f"{learn}(one)")
 
 
 def _faults(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
@@ -109,6 +105,11 @@ def _faults(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
     elif element.type == "Resource":
         name = "held" if element.name == "contained" else "whole"
         yield f"not {unit.constant(name, None)}({x}, s)"
+    elif element.type == "Coding" and at != "CodeableConcept":
+        told = unit.constant(f"ELEMENT_{at}_{element.name}", element)
+        check, alone = unit.call("Coding"), unit.constant("right_alone", None)
+        yield f"not {alone}({x}, {check}, {told}, s)"
+        yield from _demands(element, at, x, unit)
     elif element.type == "Reference":
         yield _not_pointing(element, at, x, unit)
     else:
@@ -136,7 +137,7 @@ def _holds_itself(element: Element, at: str) -> bool:
 
 
 def _demands(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
-    kind, here = element.type, f"{at}_{element.name}"
+    kind = element.type
     if kind == "Extension" and at != "Element":  # in Element the place is told by the caller
         if at == "Extension":
             yield f"not {unit.constant('fits_inside', None)}({x}, v, s)"
@@ -146,10 +147,7 @@ def _demands(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
             yield f"not {unit.constant('fits', None)}({x}, {places}, {modifier}, s)"
     elif kind == "Quantity" and element.profile == "SimpleQuantity":
         yield f'"comparator" in {x} or "_comparator" in {x}'
-    if kind == "Coding" and at != "CodeableConcept":
-        alone = unit.constant("right_alone", quick.right_alone)
-        yield f"not {alone}({x}, {unit.constant(f'ELEMENT_{here}', element)})"
-    elif kind in codings.CODED:
+    if kind in codings.CODED - {"Coding"}:
         yield f'"code" in {x} and not {unit.constant("right_code", quick.right_code)}({x})'
     if kind in ("CodeableConcept", "Coding"):
         bound = definitions.value_set(element.binding)

@@ -74,8 +74,11 @@ def not_plain_uri(x: str, otherwise: str, unit: Unit, *, usual: str = "usual_uri
     unit.constant("absolute", quick.absolute)
     for name in ("seen_uris", "new_uri"):
         unit.constant(name, None)
-    odd = f"{x} not in seen_uris and not new_uri({x})"
-    odd += "" if usual == "usual_uri" else f" and not {usual}({x})"
+    odd = f"{x} not in seen_uris"
+    if usual == "usual_uri":
+        odd += f" and not new_uri({x})"
+    else:  # the name of a part of an extension comes most often
+        odd += f" and not ({x}.isalpha() and {x}.isascii()) and not new_uri({x}) and not {usual}({x})"
     return f"type({x}) is not str or {odd} and not {otherwise}"
 
 

@@ -25,7 +25,7 @@ MAY_BREAK: Mapping[str, str] = {
     "con-1": '"summary" not in v',
     "con-2": '"code" not in v and "detail" not in v',
     "con-4": "not v.keys().isdisjoint(ABATEMENT)",
-    "con-5": _OUTCOME,
+    "con-5": f'{_OUTCOME} and in_error(v["verificationStatus"])',
     "cpl-3": '"detail" in v and "reference" in v',
     "cpt-2": '"system" not in v',
     "drt-1": '"code" in v or "_code" in v',
@@ -63,6 +63,7 @@ def rules(at: str, unit: Unit) -> None:
     if at == "Narrative":
         unit.constant("plainly_allowed", quick_narrative.plainly_allowed)
     if at == "Condition":
+        unit.constant("in_error", quick.in_error)
         unit.constant("ABATEMENT", _names_of_choice(at, "abatement"))
     if at == "Bundle":
         unit.refuse_if(f"not {unit.constant('sound_bundle', quick.sound_bundle)}(v)")

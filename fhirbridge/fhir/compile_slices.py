@@ -143,10 +143,17 @@ def _surely_in(url: str, kind: str, x: str, unit: Unit) -> str:
     if kind in codings.CODED:
         test = unit.constant("coding_in_set", quick.coding_in_set)
         return f"{test}({x}, {unit.constant(name, members)})"
+    if kind == "code":
+        codes = frozenset().union(*members.values())
+        return f"{x} in {unit.constant(f'CODES_OF_{name}', codes)}"
     return "False"
 
 
 def _in(url: str, kind: str, x: str, unit: Unit) -> str:
+    told = packages.value_set(url) or {"codes": ()}
+    any_case = any((packages.code_system(s) or {}).get("anyCase") for s in told["codes"])
+    if not any_case and (kind == "CodeableConcept" or kind in codings.CODED):
+        return _surely_in(url, kind, x, unit)  # and nothing else is
     exact = unit.constant("of_value", codings.of_value)
     return f"({_surely_in(url, kind, x, unit)} or {exact}({x}, {kind!r}, {url!r}) == 'in')"
 

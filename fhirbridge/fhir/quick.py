@@ -105,7 +105,7 @@ class Memory:
     LONGEST = 200
 
     def __init__(self) -> None:
-        self.codings: set[tuple[str, str, str | None]] = set()
+        self.codings: dict[str, dict[str, str]] = {}  # by code
         self.days: set[str] = set()
         self.uris: set[str] = set(KNOWN_URIS)
 
@@ -128,12 +128,30 @@ class Memory:
         self.days.add(text)
         return True
 
-    def new_coding(self, system: str, code: str, display: str | None) -> None:
-        """A Coding of these, and of nothing else, was found right, its code and display too."""
-        if len(system) + len(code) + len(display or "") <= self.LONGEST:
+    def new_coding(self, coding: Mapping[str, Any]) -> None:
+        """It was found right, its code and display too: kept where it has nothing else."""
+        plain = {name: coding.get(name) for name in ("system", "code", "display")[: len(coding)]}
+        if plain != coding or None in plain.values() or len(plain) < 2:
+            return
+        if sum(map(len, plain.values())) <= self.LONGEST:
             if len(self.codings) >= self.MOST:
                 self.codings.clear()
-            self.codings.add((system, code, display))
+            self.codings[plain["code"]] = plain
+
+    def right_alone(self, coding: Any, check: Check, element: Element, s: Around) -> bool:
+        """A Coding outside a CodeableConcept, whose system is looked at too."""
+        if type(coding) is not dict:
+            return False
+        code, known = coding.get("code"), coding.get("system")
+        known = type(known) is str and known in KNOWN_URIS
+        if known and type(code) is str and self.codings.get(code) == coding:
+            return True
+        if not check(coding, s):
+            return False
+        if known and right_code(coding):
+            self.new_coding(coding)
+            return True
+        return not failed(codings.check_element(element, coding, ""))
 
 
 Check = Callable[[Any, Around], bool]
@@ -267,6 +285,14 @@ def in_set(concept: Mapping[str, Any], systems: Mapping[str, Collection[str]]) -
     return False
 
 
+def in_error(concept: Mapping[str, Any]) -> bool:
+    """A coding of the concept may say that it was entered in error."""
+    for coding in concept.get("coding", ()):
+        if coding.get("code") == "entered-in-error":
+            return True
+    return False
+
+
 def coding_in_set(coding: Mapping[str, Any], systems: Mapping[str, Collection[str]]) -> bool:
     return coding.get("code") in systems.get(coding.get("system", ""), ())
 
@@ -281,13 +307,6 @@ def right_code(coding: Mapping[str, Any]) -> bool:
     if listed is not None and coding.get("display", listed) == listed:
         return True
     return not failed(codings.check(coding, ""))
-
-
-def right_alone(coding: Mapping[str, Any], element: Element) -> bool:
-    """The same of a Coding outside a CodeableConcept, whose system is looked at too."""
-    if coding.get("system") in KNOWN_URIS and right_code(coding):
-        return True
-    return not failed(codings.check_element(element, coding, ""))
 
 
 _code_system = lru_cache(maxsize=512)(packages.code_system)

@@ -94,7 +94,7 @@ def plainly_allowed(div: str) -> bool:
     return (
         (_published(div) is not None or _usual_with_cells_in_rows(div))
         and _words(div) is not None
-        and ("]" not in div or "]]>" not in div)
+        and ("]]" not in div or "]]>" not in div)
         and (div.isascii() or _of_xml_characters(div))
     )
 

@@ -66,7 +66,8 @@ def known_parts(extension: Mapping[str, Any], parts: Mapping[str, Any]) -> bool:
     for part in extension.get("extension", ()):
         url = part.get("url", "")
         if url in parts:
-            if parts[url] is not None and not known_parts(part, parts[url]):
+            below = parts[url] if "extension" in part else None
+            if below is not None and not known_parts(part, below):
                 return False
         elif not primitives.is_absolute(url):
             return False

@@ -62,17 +62,19 @@ def _unit(key: str) -> Unit:
 class _Program:
     """The functions compiled so far; one that is called for the first time is compiled then."""
 
-    __slots__ = ("functions", "names", "types")
+    __slots__ = ("extensions", "functions", "names", "profiles", "types")
 
     def __init__(self) -> None:
         memory = quick.Memory()
-        learn = (memory.new_uri, memory.new_day, memory.new_coding)
+        learn = (memory.new_uri, memory.new_day, memory.new_coding, memory.right_alone)
         own = (self.held, self.whole, self.fits, self.fits_inside, self.aims, *learn)
         self.names: dict[str, Any] = {f.__name__: f for f in own}  # globals of what is compiled
         self.names["seen_uris"] = memory.uris
         self.names["seen_days"] = memory.days
         self.names["seen_codings"] = memory.codings
         self.types = definitions.resource_types()
+        self.extensions = _known_extensions()
+        self.profiles = definitions.content("profiles.json")["profiles"]
         self.functions: dict[str, Callable[[Any, Around], bool]] = {}  # by key
 
     def function(self, key: str) -> Callable[[Any, Around], bool]:
@@ -162,11 +164,13 @@ class _Program:
 
     def conforms(self, resource: Mapping[str, Any], url: str, s: Around) -> bool:
         """By a profile of the resource's own type; one that is not known is only warned of."""
-        told = packages.profile(url)
+        bare = url if url in self.profiles else url.partition("|")[0]
+        told = self.profiles.get(bare)
         if told is None:
             return True
-        bare = url.partition("|")[0]
-        return told["type"] == resource["resourceType"] and self.function(bare)(resource, s)
+        if told["type"] != resource["resourceType"]:
+            return False
+        return (self.functions.get(bare) or self.function(bare))(resource, s)
 
     def aims(
         self, reference: Mapping[str, Any], types: Collection[str], urls: Sequence[str], s: Around
@@ -212,18 +216,18 @@ class _Program:
         url = extension.get("url")
         if url is None:
             return False
-        known = _known_extensions().get(url)
+        known = self.extensions.get(url)
         if known is None:
-            return primitives.is_absolute(url)
+            return url in self.names["seen_uris"] or primitives.is_absolute(url)
         contexts, is_modifier = known
         if is_modifier != modifier or (contexts is not None and contexts.isdisjoint(places)):
             return False
-        return self.function(url)(extension, s)
+        return (self.functions.get(url) or self.function(url))(extension, s)
 
     def fits_inside(self, part: Mapping[str, Any], whole: Mapping[str, Any], s: Around) -> bool:
         """A part of an extension, which may be an extension in its own right."""
         url = part.get("url")
-        if url is None or not primitives.is_absolute(url):
+        if url is None or url.isalpha() or not primitives.is_absolute(url):
             return True
         return self.fits(part, ("Extension", whole.get("url", "")), False, s)
 
@@ -246,7 +250,6 @@ def _may_break_ctm_1(team: Mapping[str, Any], s: Around) -> bool:
     return seen and any("onBehalfOf" in one for one in team.get("participant", ()))
 
 
-@cache
 def _known_extensions() -> Mapping[str, tuple[frozenset[str] | None, bool]]:
     """Url -> where an extension may stand (None: anywhere, as far as is judged), and a modifier."""
     return {

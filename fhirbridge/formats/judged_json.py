@@ -20,8 +20,7 @@ from fhirbridge.outcome import Issue
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_BACKSLASH = ord("\\")
-_CAREFUL = re.compile(rb"\\u(?:003[aA]|[dD][89a-fA-F])")  # a colon, half of a surrogate pair
+_colon_escaped = re.compile(rb"\\u003[aA]").search
 
 
 class Judged(NamedTuple):
@@ -62,10 +61,8 @@ def faithful(raw: bytes) -> Any:
 
 def _decoded(raw: bytes) -> Any:
     """msgspec's reading, but for doubled keys that of fhir_json; None of what it may not be."""
-    if _BACKSLASH in raw and _CAREFUL.search(raw):
-        return None
     try:
-        return _decode(raw)
+        return _decode(raw)  # refuses half of a surrogate pair
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError):
         return None
 
@@ -76,7 +73,11 @@ def _kept_all(tree: Any, raw: bytes) -> bool:
     The tree keeps the last of two keys, so each dropped one takes at least the colon after its
     name from the tree's own JSON. Every other colon of `raw` stands in a string or after a name
     that is kept, and is written again as it is; only the escape for a colon could make one more,
-    and with it nothing is decoded here. So the counts are equal just where nothing was dropped.
+    and with it nothing is taken here. So the counts are equal just where nothing was dropped.
     """
     own = _encode(tree)
-    return own == raw or own.count(b":") == raw.count(b":")
+    if own == raw:
+        return True
+    if own.count(b":") != raw.count(b":"):
+        return False
+    return b"\\u003" not in raw or _colon_escaped(raw) is None
