@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -43,6 +44,7 @@ HELPERS: Mapping[str, Any] = MappingProxyType(
         "Decimal": Decimal,
         "Absent": Absent,
         "is_date": is_date,
+        "is_day": lru_cache(maxsize=4096)(partial(is_date, time=True)),  # the days of a study recur
         "is_absent": compile_read.is_absent,
         "coding_of": compile_read.coding_of,
         "read_row": read_row,

@@ -90,17 +90,20 @@ def program(mappings: MappingSet, resource_type: str, decoded: type[T]) -> ReadT
 def _read(within: list[tuple[FormMapping, Inside]], whole: Source) -> None:
     """The functions of those that know the resource, where nothing turns its meaning round and
     nothing inside it is a fact of its own."""
-    whole.add("made = [reads[0](r, source, refer)]", "if made[0] is None:", "    return None")
-    with whole.block("for one in reads[1:] if len(reads) > 1 else ():"):
-        whole.add("told = one(r, source, refer)", "if told is None:", "    return None")
-        whole.add("made.append(told)")
+    whole.add("first = reads[0](r, source, refer)", "if first is None:", "    return None")
+    whole.add("made = [first]")
+    with whole.block("if len(reads) > 1:"):
+        whole.add("made += [one(r, source, refer) for one in reads[1:]]")
+        whole.add("if None in made:", "    return None")
     for number, (mapping, inside) in enumerate(within):
         whole.constants[f"outside{number}"] = _outside(mapping, inside)
         unread = "all(told.fields.keys() <= keys[told.form] for told in made)"
         with whole.block(f"if {inside.items!r} in r and (not outside{number}(r) or {unread}):"):
             whole.add("return None")
     # All that is in it, at the speed of C: a walk in Python takes three times as long.
-    whole.add("return made if encode(r).find(b'modifierExtension') < 0 else None")
+    whole.add("told = encode(r)")
+    whole.add(f"if {ord('E')} in told and b'modifierExtension' in told:  # one letter is found sooner")
+    whole.add("    return None", "return made")
 
 
 # -- which blocks know a resource

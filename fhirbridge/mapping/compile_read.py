@@ -91,7 +91,8 @@ def _date(field: Field, source: Source) -> None:
     if field.type == "date" and field.precision == "second":
         raise Unclear  # no day is so precise
     least = f"len(v) < {PRECISIONS[field.precision]} or " if field.precision else ""
-    source.add(f"if type(v) is not str or {least}not is_date(v, time=True):", "    return None")
+    real = "(is_day(v) if len(v) == 10 else is_date(v, time=True))"
+    source.add(f"if type(v) is not str or {least}not {real}:", "    return None")
     source.add("x = v" if field.type == "datetime" else "x = v[:10]")
 
 
