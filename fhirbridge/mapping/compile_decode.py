@@ -36,6 +36,10 @@ class Known:
     lines: tuple[Line, ...]
     alone: bool
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(line.target for line in self.lines)
+
     def shown_as(self, display: str) -> bool:
         return all(line.display == display for line in self.lines)
 
@@ -169,7 +173,7 @@ class _Codes:
 
     def of_several(self, codings: list[Any]) -> tuple[ReadBlock[Any], ...] | None:
         """Those that know one of the codings, where the others say nothing, or the same."""
-        reads: tuple[ReadBlock[Any], ...] | None = None
+        first: Known | None = None
         for coding in codings:
             if type(coding) is not dict:
                 return None
@@ -183,10 +187,13 @@ class _Codes:
             if known is None:
                 continue
             shown = "display" not in coding or known.shown_as(coding["display"])
-            if not shown or not known.alone or reads not in (None, known.reads):
+            if not shown or not known.alone:
                 return None
-            reads = known.reads
-        return reads
+            if first is None:
+                first = known
+            elif (first.reads, first.words) != (known.reads, known.words):
+                return None  # a block may take any word, and its codes say several
+        return None if first is None else first.reads
 
 
 def _known(

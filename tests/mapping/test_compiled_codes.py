@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from itertools import product
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from fhirbridge.mapping import compile_read, fit
+from fhirbridge.mapping import compile_read, decode, fit
 from fhirbridge.mapping.codecs import Codec
-from fhirbridge.mapping.crosswalk import Line, Systems, build
+from fhirbridge.mapping.crosswalk import Crosswalk, Line, Systems, build
 from fhirbridge.mapping.path import Path as Place
 from fhirbridge.mapping.spec import FormMapping
 from tests.mapping.both_ways import at_once, same
@@ -74,6 +75,74 @@ def test_two_codes_are_read_the_same(mapping: FormMapping) -> None:
         both = [{"system": line.system, "code": line.code} for line in (one, other)]
         path.write(made, {"coding": both})
         same(made)
+
+
+def known_by(resource_type: str) -> list[FormMapping]:
+    return [m for m in mappings().of_resource(resource_type) if m.recogniser]
+
+
+def coded_as(path: Place, codings: list[dict[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    path.write(made, {"coding": codings})
+    return made
+
+
+def lines_of(mapping: FormMapping, others: list[FormMapping]) -> list[Line]:
+    """One of each relationship, alone and where another mapping of the type has the code too: read
+    by both, or by one of them."""
+    assert mapping.recogniser is not None
+    walk = mapping.recogniser.codec.crosswalk
+    told: dict[Any, Line] = {}
+    for key, line in walk.forward.items():
+        beside = [w.forward[key] for w in map(walk_of, others) if key in w.forward]
+        told.setdefault((line.relationship, tuple(x.relationship for x in beside)), line)
+    return [*told.values()]
+
+
+def walk_of(mapping: FormMapping) -> Crosswalk:
+    assert mapping.recogniser is not None
+    return mapping.recogniser.codec.crosswalk
+
+
+FOREIGN = Line("urn:x", "1", "One", "one", "equal", "", "")
+SEVERAL = sorted({m.resource for m in mappings().files.values() if len(known_by(m.resource)) > 1})
+
+
+@pytest.mark.parametrize("resource_type", SEVERAL)
+def test_codes_of_which_another_mapping_takes_one_or_none_are_read_the_same(
+    resource_type: str,
+) -> None:
+    """Of several mappings of a type one may read a code that another lists and does not read."""
+    candidates = known_by(resource_type)
+    lines = [
+        line for one in candidates for line in lines_of(one, [m for m in candidates if m is not one])
+    ]
+    path = next(m.recogniser.path for m in candidates if m.recogniser)
+    assert {line.reads for line in lines} == {True, False}
+    for one, other in product([*lines, FOREIGN], repeat=2):
+        both = [{"system": line.system, "code": line.code} for line in (one, other)]
+        for codings in (both[:1], both):
+            same({"resourceType": resource_type, **coded_as(path, codings)})
+
+
+def test_two_words_for_one_block_are_left_to_the_interpreter() -> None:
+    """The block takes any word, and none of its rows reads the code again."""
+    surgery = mappings().files["surgery"]
+    rows = tuple(
+        row
+        for row in surgery.blocks[0].rows
+        if all(reading.path.steps[0].name != "code" for reading in row.readings)
+    )
+    blocks = (replace(surgery.blocks[0], rows=rows),)
+    alone = replace(mappings(), files={"surgery": replace(surgery, blocks=blocks)})
+    lines = {line.target: line for line in walk_of(surgery).forward.values() if line.reads}
+    codings = [{"system": line.system, "code": line.code} for line in lines.values()]
+    for number in (1, 2):
+        made = {"resourceType": "Procedure", "status": "completed", "performedDateTime": "2024"}
+        resource = {**made, "code": {"coding": codings[:number]}}
+        meant = decode.interpret(alone, resource, source="x")
+        assert meant == decode.decode(alone, resource, source="x")
+        assert meant[0].fate == ("record", "hold")[number - 1]
 
 
 def test_a_withdrawn_code_is_left_to_the_interpreter() -> None:
