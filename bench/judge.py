@@ -20,6 +20,7 @@ from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
 
+from bench import pipelines
 from fhirbridge.fhir.validate import validate
 from fhirbridge.formats import fhir_json, judged_json
 from fhirbridge.library import Library
@@ -176,32 +177,30 @@ def figures(resources: Sequence[Mapping[str, Any]]) -> Figures:
     return Figures(*(statistics.median(values) for values in zip(*rounds, strict=True)))
 
 
-def measure(kinds: Sequence[str] = (*KINDS, *FILES)) -> list[dict[str, Any]]:
+def judged(kinds: Sequence[str]) -> Iterator[tuple[dict[str, Any], Figures]]:
     """A row for each kind by R4, and by the profile that it claims; narrative has no goal."""
-    rows = []
     for kind in kinds:
         made = [*(sent if kind in KINDS else named)(kind, EACH * (ROUNDS + 1))]
         for by, change, goal in (("R4", bare, R4), ("its profile", dict, PROFILE)):
             found = figures([change(one) for one in made])
-            row: dict[str, Any] = {
-                "name": f"verdict / fhir.resources, {kind}, by {by}",
-                "value": found.ratio,
-                "unit": "ratio",
-                "us": found._asdict(),
-            }
+            name = f"verdict / fhir.resources, {kind}, by {by}"
             if kind in KINDS:
-                row |= {"goal": f"<= {goal}", "holds": found.ratio <= goal}
-            rows.append(row)
-    return rows
+                holds = found.ratio <= goal
+                yield pipelines.row(name, found.ratio, "ratio", f"<= {goal}", holds=holds), found
+            else:
+                yield pipelines.row(name, found.ratio, "ratio", "", holds=None), found
+
+
+def measure() -> list[dict[str, Any]]:
+    return [row for row, _ in judged((*KINDS, *FILES))]
 
 
 def main() -> int:
-    for row in measure(sys.argv[1:] or (*KINDS, *FILES)):
-        us = row["us"]
-        goal = f"  goal {row['goal']}: {row['holds']}" if "goal" in row else ""
+    for row, us in judged(sys.argv[1:] or (*KINDS, *FILES)):
+        goal = f"  goal {row['goal']}: {row['holds']}" if row["goal"] else ""
         sys.stdout.write(
-            f"{row['name'][25:]:72} {row['value']:.3f}  fast {us['fast']:6.1f} us"
-            f"  slow {us['slow']:7.1f} us  fhir.resources {us['model']:6.1f} us{goal}\n"
+            f"{row['name'][25:]:72} {row['value']:.3f}  fast {us.fast:6.1f} us"
+            f"  slow {us.slow:7.1f} us  fhir.resources {us.model:6.1f} us{goal}\n"
         )
     return 0
 

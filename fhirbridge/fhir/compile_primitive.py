@@ -78,7 +78,8 @@ def not_plain_uri(x: str, otherwise: str, unit: Unit, *, usual: str = "usual_uri
     if usual == "usual_uri":
         odd += f" and not new_uri({x})"
     else:  # the name of a part of an extension comes most often
-        odd += f" and not ({x}.isalpha() and {x}.isascii()) and not new_uri({x}) and not {usual}({x})"
+        odd += f" and not ({x}.isalpha() and {x}.isascii())"
+        odd += f" and not new_uri({x}) and not {usual}({x})"
     return f"type({x}) is not str or {odd} and not {otherwise}"
 
 

@@ -57,7 +57,7 @@ KNOWN_URIS = frozenset(
 
 
 @cache
-def plain_reference(types: Collection[str]) -> Callable[[str], object]:
+def plain_reference(types: frozenset[str]) -> Callable[[str], object]:
     """Matches what is surely a RESTful reference to one of the types; to any, where there is none.
 
     >>> bool(plain_reference(frozenset(("Patient",)))("https://example.org/fhir/Patient/1"))
@@ -130,13 +130,13 @@ class Memory:
 
     def new_coding(self, coding: Mapping[str, Any]) -> None:
         """It was found right, its code and display too: kept where it has nothing else."""
-        plain = {name: coding.get(name) for name in ("system", "code", "display")[: len(coding)]}
-        if plain != coding or None in plain.values() or len(plain) < 2:
+        names = ("system", "code", "display")[: len(coding)]
+        plain: dict[str, str] = {name: coding[name] for name in names if name in coding}
+        if len(plain) < max(2, len(coding)) or sum(map(len, plain.values())) > self.LONGEST:
             return
-        if sum(map(len, plain.values())) <= self.LONGEST:
-            if len(self.codings) >= self.MOST:
-                self.codings.clear()
-            self.codings[plain["code"]] = plain
+        if len(self.codings) >= self.MOST:
+            self.codings.clear()
+        self.codings[plain["code"]] = plain
 
     def right_alone(self, coding: Any, check: Check, element: Element, s: Around) -> bool:
         """A Coding outside a CodeableConcept, whose system is looked at too."""
@@ -259,7 +259,7 @@ def one_type_each(names: Iterable[str], choices: Mapping[str, tuple[str, str]]) 
     return True
 
 
-def points(one: Mapping[str, Any], targets: Collection[str], s: Around) -> bool:
+def points(one: Mapping[str, Any], targets: frozenset[str], s: Around) -> bool:
     """A Reference's text and type fit the targets of its element; none: any resource type."""
     if "reference" not in one:
         return True  # its type is a hint for whoever looks up the identifier
@@ -287,10 +287,7 @@ def in_set(concept: Mapping[str, Any], systems: Mapping[str, Collection[str]]) -
 
 def in_error(concept: Mapping[str, Any]) -> bool:
     """A coding of the concept may say that it was entered in error."""
-    for coding in concept.get("coding", ()):
-        if coding.get("code") == "entered-in-error":
-            return True
-    return False
+    return "entered-in-error" in [coding.get("code") for coding in concept.get("coding", ())]
 
 
 def coding_in_set(coding: Mapping[str, Any], systems: Mapping[str, Collection[str]]) -> bool:

@@ -6,7 +6,7 @@ first use; `source` shows it. What is not compiled is not accepted, and left to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -155,12 +155,10 @@ class _Program:
             wanted.append(vital_signs.profile(resource))
         elif kind == "CareTeam" and _may_break_ctm_1(resource, s):
             return False
-        if len(wanted) > 1:
-            wanted = [*{str(url).partition("|")[0]: url for url in wanted}.values()]
-        for url in wanted:
-            if url and not self.conforms(resource, url, s):
-                return False
-        return True
+        if len(wanted) < 2:
+            return not wanted or not wanted[0] or self.conforms(resource, wanted[0], s)
+        wanted = [*{str(url).partition("|")[0]: url for url in wanted}.values()]
+        return all(self.conforms(resource, url, s) for url in wanted if url)
 
     def conforms(self, resource: Mapping[str, Any], url: str, s: Around) -> bool:
         """By a profile of the resource's own type; one that is not known is only warned of."""
@@ -173,7 +171,7 @@ class _Program:
         return (self.functions.get(bare) or self.function(bare))(resource, s)
 
     def aims(
-        self, reference: Mapping[str, Any], types: Collection[str], urls: Sequence[str], s: Around
+        self, reference: Mapping[str, Any], types: frozenset[str], urls: Sequence[str], s: Around
     ) -> bool:
         """A Reference means a resource of the types; of the profiles, where it is at hand."""
         text = reference.get("reference", "")

@@ -115,7 +115,9 @@ def test_codes_of_which_another_mapping_takes_one_or_none_are_read_the_same(
     """Of several mappings of a type one may read a code that another lists and does not read."""
     candidates = known_by(resource_type)
     lines = [
-        line for one in candidates for line in lines_of(one, [m for m in candidates if m is not one])
+        line
+        for one in candidates
+        for line in lines_of(one, [m for m in candidates if m is not one])
     ]
     path = next(m.recogniser.path for m in candidates if m.recogniser)
     assert {line.reads for line in lines} == {True, False}
