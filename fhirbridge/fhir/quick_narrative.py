@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+_OPENING = re.escape('<div xmlns="http://www.w3.org/1999/xhtml"')
 _DEPTH = 8  # of elements in the div
 _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"  # what XML has no character for
 _TEXT = rf"[^<&{_CONTROL}]*+"
@@ -54,9 +55,7 @@ def _element(depth: int) -> str:
     return rf"<(?P<{tag}>{_TAG}){_ATTRIBUTES}>{_TEXT}{inner}+</(?P={tag})>"
 
 
-_usual = re.compile(
-    rf'<div xmlns="http://www.w3.org/1999/xhtml"{_ATTRIBUTES}>{_TEXT}{_inner(_DEPTH)}*</div>'
-).fullmatch
+_usual = re.compile(rf"{_OPENING}{_ATTRIBUTES}>{_TEXT}{_inner(_DEPTH)}*</div>").fullmatch
 
 
 def _wrapped(tag: str, inner: str) -> str:
@@ -79,7 +78,7 @@ _TABLE = _wrapped("table", rf"{_ROWS}(?:<(?:{_BODY}){_TEXT})*+")
 _PARTS = rf"{_wrapped('p', _LINE)}|{_LEAVES}|{_LIST}|hr ?/>|h3>{_LINE}</h3>|{_TABLE}"
 _QUOTE = rf"blockquote>{_TEXT}(?:<(?:{_PARTS}){_TEXT})*+</blockquote>"
 _published = re.compile(
-    rf'<div xmlns="http://www.w3.org/1999/xhtml"{_ATTRIBUTES}>'
+    rf"{_OPENING}{_ATTRIBUTES}>"
     rf"{_TEXT}(?:(?:<(?:{_PARTS}|{_QUOTE})|{_ENTITY}){_TEXT})*+</div>"
 ).fullmatch
 # Of an attribute's value a quote would stand before the next tag.

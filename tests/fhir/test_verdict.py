@@ -286,5 +286,85 @@ def test_a_usual_narrative_is_plain(inner: str) -> None:
     assert plainly_allowed(f'<div xmlns="http://www.w3.org/1999/xhtml">{inner}</div>')
 
 
+TAGS = ("p", "b", "span", "a", "i", "code", "h3", "ul", "li", "table", "tbody", "thead", "tr", "td",
+        "th", "blockquote", "br", "hr", "div", "script", "font", "bb", "h33")  # fmt: skip
+ATTRIBUTES = ("", "", "", ' class="a"', ' style="a" title="b > c"', ' href="x"', ' href="javascript:x"',
+              ' name="a"', ' title="a" title="b"', ' onclick="x"', ' title="a&b"', ' title="a<b"')  # fmt: skip
+WORDS = st.sampled_from(
+    ("", "", "a", " \n", "&amp;", "&", "&nbsp;", "]]>", "\x02", "\ufffe", "\ud800", "<br/>", "…")
+)
+NESTED = st.recursive(
+    WORDS,
+    lambda inner: st.builds(
+        "<{0}{1}>{2}</{0}>{3}".format,
+        st.sampled_from(TAGS),
+        st.sampled_from(ATTRIBUTES),
+        st.lists(inner, max_size=3).map("".join),
+        WORDS,
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(NESTED, max_size=4).map("".join), st.sampled_from(ATTRIBUTES))
+def test_what_nests_well_is_plain_only_where_it_is_allowed(inner: str, more: str) -> None:
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"{more}>{inner}</div>'
+    assert not plainly_allowed(div) or narrative.allowed(div)
+
+
+@pytest.mark.parametrize("broken", ["<table><tr><td>x</td></tr></table>", "<p><b>x</b>: <a href=\"y\">z</a></p>",
+    "<blockquote><ul><li>x</li></ul></blockquote>", "<table><tbody><tr><td>a</td></tr></tbody></table>"])  # fmt: skip
+def test_no_letter_of_a_published_narrative_can_go_unseen(broken: str) -> None:
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml">{broken}</div>'
+    assert plainly_allowed(div)
+    for at in range(len(div)):
+        for put in ("", "<", ">", "&", '"', "q"):
+            made = div[:at] + put + div[at + 1 :]
+            assert not plainly_allowed(made) or narrative.allowed(made)
+
+
+def test_a_coding_that_was_seen_opens_the_door_to_no_other() -> None:
+    right = {"system": f"{TERM}observation-category", "code": "survey", "display": "Survey"}
+    for kept in (right, {name: right[name] for name in ("system", "code")}):
+        assert verdict.accepts(
+            changed(BASES["Observation"], {"category": [{"coding": [{**kept}]}]})
+        )
+        for name, value in (("display", "Vital Signs"), ("display", None), ("display", ["Survey"]),
+                            ("colour", "red"), ("code", ["survey"]), ("userSelected", "yes")):  # fmt: skip
+            wrong = {"category": [{"coding": [{**kept, name: value}]}]}
+            assert not verdict.accepts(changed(BASES["Observation"], wrong)), (name, value)
+
+
+def test_a_coding_is_remembered_as_it_was() -> None:
+    coding = {"system": f"{TERM}observation-category", "code": "therapy", "display": "Therapy"}
+    made = changed(BASES["Observation"], {"category": [{"coding": [coding]}]})
+    assert verdict.accepts(made)
+    made["category"][0]["coding"][0]["display"] = "Imaging"
+    assert not verdict.accepts(made)
+
+
+POINTING: tuple[tuple[dict[str, Any], bool], ...] = (
+    ({"reference": "Patient/1"}, True),
+    ({"reference": "https://example.org/fhir/Patient/1"}, True),
+    ({"reference": "Practitioner/1"}, False),
+    ({"reference": "https://example.org/fhir/Practitioner/1"}, False),
+    ({"reference": "Patient/1 "}, False),
+    ({"reference": "Patient/1", "type": "Device"}, False),
+    ({"reference": ["Patient/1"]}, False),
+    ({"reference": "Patient/1", "colour": "red"}, False),
+    ({"type": "Patient", "identifier": {"value": "1"}}, True),
+    ({"type": "Practitioner", "identifier": {"value": "1"}}, True),
+    ({"colour": "red"}, False),
+)
+
+
+@pytest.mark.parametrize(("subject", "taken"), POINTING)
+def test_a_reference_alone_is_judged_like_any_other(subject: dict[str, Any], taken: bool) -> None:
+    made = changed(BASES["Observation"], {"subject": subject})
+    assert verdict.accepts(made) == taken
+    assert failed(validate(made)) != taken
+
+
 def test_the_examples_are_json_to_begin_with() -> None:
     assert all(json.loads(path.read_bytes())["resourceType"] for path in FILES)
