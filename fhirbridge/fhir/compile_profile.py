@@ -124,7 +124,8 @@ def _rule(key: str, kind: str, at: str, x: str, unit: Unit) -> None:
     rule = unit.constant(f"rule_{key}", RULES[key])
     item = unit.constant("Item", items.Item)
     unit.constant("ANSWERS", quick.ANSWERS)
-    surely = quick.HOLDS.get((key, kind)) or quick.HOLDS.get((key, ""))
+    unit.constant("has_modality", quick.has_modality)
+    surely = quick.surely(key, kind)
     told = f'{rule}({item}({x}, {{}}, "{kind}", "{at}", ""), s.surroundings)'
     unit.refuse_if(f"not ({surely.format(x=x)}) and not {told}" if surely else f"not {told}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from fhirbridge.fhir import packages
@@ -123,9 +123,10 @@ def _has_value(answers: Any) -> bool:
 # -- codes that the expression itself lists
 
 
-def _listed(key: str) -> list[str]:
+@cache
+def _listed(key: str) -> tuple[str, ...]:
     """The codes in the expression of the package: they are not written here a second time."""
-    return _CODES.findall(packages.invariant(key)["expression"])
+    return tuple(_CODES.findall(packages.invariant(key)["expression"]))
 
 
 def _coded(concept: Mapping[str, Any], system: str, codes: Any) -> bool:
@@ -230,6 +231,12 @@ _TECHNIQUES = (
     "PulsedDoseRate",
     "RadioPharmaceutical",
 )
+
+
+def modality(key: str) -> str:
+    """The code that asks for one of its techniques; none of another rule."""
+    return _listed(key)[0] if key.startswith("TechniquesFor") else ""
+
 
 RULES: Mapping[str, Rule] = {
     "ModalityTextRequiredForOther": _worded(_MODALITY),

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fhirbridge.fhir import definitions, primitives
+from fhirbridge.fhir.profile_invariants import modality
 
 _OBSERVATION = definitions.shape("Observation")
 ANSWERS = frozenset(("component", "hasMember", "dataAbsentReason")) | frozenset(
@@ -40,6 +41,24 @@ HOLDS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("vs-2", "Observation"): _ANSWERED,
     }
 )
+
+
+def surely(key: str, kind: str) -> str | None:
+    """The condition on `{x}`, of that type, under which the rule surely holds."""
+    code = modality(key)
+    if code and kind == "Extension":
+        return f"not has_modality({{x}}, {code!r})"
+    return HOLDS.get((key, kind)) or HOLDS.get((key, ""))
+
+
+def has_modality(extension: Mapping[str, Any], code: str) -> bool:
+    """A part of the extension has the code: it may ask for one of its techniques."""
+    for part in extension.get("extension", ()):
+        if "valueCodeableConcept" in part:
+            for coding in part["valueCodeableConcept"].get("coding", ()):
+                if coding.get("code") == code:
+                    return True
+    return False
 
 
 def has_coding(concept: Mapping[str, Any], system: str, code: str) -> bool:

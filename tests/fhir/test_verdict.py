@@ -107,6 +107,16 @@ def test_no_fault_by_a_profile_or_extension_is_accepted(
     assert not verdict.accepts(made)
 
 
+def test_a_technique_of_another_modality_is_not_accepted() -> None:
+    made = deepcopy(EXAMPLES["mcode-Procedure-radiotherapy-treatment-summary-chest-wall-jenny-m"])
+    assert verdict.accepts(made)
+    course = next(e for e in made["extension"] if e["url"].endswith("modality-and-technique"))
+    technique = next(e for e in course["extension"] if e["url"].endswith("-technique"))
+    technique["valueCodeableConcept"] = coded("http://snomed.info/sct", "168524008")
+    assert failed(validate(made))
+    assert not verdict.accepts(made)
+
+
 def test_extensions_in_their_place_are_accepted() -> None:
     given = {
         "extension": [RACE, BIRTH_SEX],
