@@ -112,7 +112,7 @@ def test_a_technique_of_another_modality_is_not_accepted() -> None:
     assert verdict.accepts(made)
     course = next(e for e in made["extension"] if e["url"].endswith("modality-and-technique"))
     technique = next(e for e in course["extension"] if e["url"].endswith("-technique"))
-    technique["valueCodeableConcept"] = coded("http://snomed.info/sct", "168524008")
+    technique["valueCodeableConcept"] = coded("http://snomed.info/sct", "113120007")
     assert failed(validate(made))
     assert not verdict.accepts(made)
 
