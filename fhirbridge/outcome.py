@@ -48,6 +48,7 @@ POLICIES: dict[str, Policy] = {
     "login": Policy(401, "login", logging.WARNING),
     "forbidden": Policy(403, "forbidden", logging.WARNING),
     "too-long": Policy(413, "too-long", logging.WARNING),
+    "too-costly": Policy(413, "too-costly", logging.WARNING),  # more faults than are told
     "configuration": Policy(
         500, "exception", logging.ERROR
     ),  # a setting or a mapping file is wrong

@@ -39,7 +39,9 @@ class Findings:
         if left_out <= 0:
             return self._pass.issues
         cause = f"{left_out} more warnings and remarks are not told"
-        return [*self._pass.issues, Issue("too-long", cause, severity="information")]
+        remedy = "correct what is told here first"
+        last = Issue("too-costly", cause, remedy, severity="information")
+        return [*self._pass.issues, last]
 
     def append(self, issue: Issue) -> None:
         if not failed([issue]):
@@ -54,13 +56,16 @@ class Findings:
             self.full = True
             cause = "more faults than are told; the rest was not judged"
             remedy = "correct what is told here first, in the other resources too"
-            self._pass.issues.append(Issue("too-long", cause, remedy, self._path))
+            self._pass.issues.append(Issue("too-costly", cause, remedy, self._path))
 
     def extend(self, issues: Iterable[Issue]) -> None:
+        """Of an iterator no more is asked once it is full."""
+        if self.full:
+            return
         for issue in issues:
+            self.append(issue)
             if self.full:
                 return
-            self.append(issue)
 
     def near(self, name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
         """The name that may have been meant, or ""."""

@@ -33,6 +33,7 @@ SINGLE = (
     | st.floats()
     | st.decimals()
     | st.text(max_size=4)
+    | st.just("x" * 10_000)
     | st.characters(categories=["Cs"])
     | URLS
     | st.sampled_from(VALUES)
@@ -69,7 +70,8 @@ def any_damage(draw: st.DrawFn) -> dict[str, Any]:
             if isinstance(place, dict):
                 key = last if draw(st.booleans()) else draw(st.sampled_from(NAMES))
                 key = key if isinstance(key, str) else "x"  # a list stood here
-                place[key] = deepcopy(draw(ANY | ELSEWHERE))
+                renamed = key != last and draw(st.booleans())
+                place[key] = place.pop(last) if renamed else deepcopy(draw(ANY | ELSEWHERE))
             elif draw(st.booleans()):
                 place[last] = deepcopy(draw(ANY | ELSEWHERE))
             else:

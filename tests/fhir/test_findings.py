@@ -15,6 +15,7 @@ from tests.fhir.synthetic import DIV, OBSERVATION, TERM, coded
 
 HL7 = "http://hl7.org/fhir/StructureDefinition/"
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
+OWN = {"url": "http://example.org/own", "valueString": "x"}
 UCUM = "http://unitsofmeasure.org"
 
 
@@ -46,7 +47,8 @@ def test_of_many_faults_a_thousand_are_told_and_that_there_are_more(name: str) -
     assert len(issues) == findings.MOST + 1
     assert all(failed([issue]) for issue in issues)
     last = issues[-1]
-    assert (last.category, last.expression) == ("too-long", MANY[name]["resourceType"])
+    assert last.policy.code == "too-costly"
+    assert (last.category, last.expression) == ("too-costly", MANY[name]["resourceType"])
     assert not verdict.accepts(MANY[name])
 
 
@@ -72,8 +74,7 @@ def test_rules_between_entries_hold_beside_an_entry_that_is_broken() -> None:
 
 
 def test_advice_is_never_an_error_however_much_there_is() -> None:
-    own = {"url": "http://example.org/own", "valueString": "x"}
-    issues = validate({"resourceType": "Patient", "extension": [own] * 3_000, "gender": "x"})
+    issues = validate({"resourceType": "Patient", "extension": [OWN] * 3_000, "gender": "x"})
     assert len(issues) == findings.MOST_ADVICE + 2
     assert [issue.expression for issue in issues if failed([issue])] == ["Patient.gender"]
     assert issues[-1].cause.startswith("2000 more")
@@ -82,7 +83,7 @@ def test_advice_is_never_an_error_however_much_there_is() -> None:
 def test_the_door_stops_too() -> None:
     wrong = [{"url": f"{HL7}patient-x{at}", "valueString": "x"} for at in range(5_000)]
     issues = door({"resourceType": "Patient", "extension": wrong})
-    assert (len(issues), issues[-1].category) == (findings.MOST + 1, "too-long")
+    assert (len(issues), issues[-1].category) == (findings.MOST + 1, "too-costly")
 
 
 def vital_sign(at: int) -> dict[str, Any]:
@@ -135,6 +136,16 @@ COSTLY: dict[str, dict[str, Any]] = {
         "resourceType": "Patient",
         "text": {"status": "generated", "div": DIV.replace("A", "<p>x</p> " * 100_000)},
     },
+    "objects that are empty": {"resourceType": "Patient", "name": [{}] * 1_000_000},
+    "extensions": {"resourceType": "Patient", "extension": [OWN] * 100_000},
+    "references to what is contained": {
+        "resourceType": "List",
+        "status": "current",
+        "mode": "working",
+        "contained": [{"resourceType": "Basic", "id": f"a{n}"} for n in range(20_000)],
+        "entry": [{"item": {"reference": f"#a{n}"}} for n in range(20_000)],
+    },
+    "entries that are broken": bundle(*({"resourceType": "Patient", "name": 1},) * 5_000),
 }
 
 
