@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from fhirbridge.fhir import primitives, references
+from fhirbridge.fhir import definitions, primitives, references
 from fhirbridge.fhir.datatype_rules import has
 from fhirbridge.outcome import Issue
 
@@ -22,6 +22,9 @@ _REQUESTS = frozenset(("batch", "transaction", "history"))
 _RESPONSES = frozenset(("batch-response", "transaction-response", "history"))
 _NAMELESS = frozenset(("batch", "transaction", "batch-response", "transaction-response"))
 _CONDITIONAL = frozenset(("batch", "transaction"))  # references may be searches there
+# Who posts may leave fullUrl out, says R4; the reference validator refuses that too where the
+# resource refers to anything.
+_UPDATES = frozenset(("PUT", "PATCH"))
 _FIRST = {"document": ("Composition", "bdl-11"), "message": ("MessageHeader", "bdl-12")}
 
 
@@ -38,6 +41,8 @@ def check(bundle: Bundle, path: str) -> Iterator[Issue]:
         yield from _distinct(entries, path)
     if kind not in _CONDITIONAL:
         yield from _formless(entries, path)
+    if kind == "searchset":
+        yield from _search_results(bundle, entries, path)
     if kind in _FIRST:  # documents and messages hang together by their references
         yield from _mismatched(entries, path)
 
@@ -106,9 +111,13 @@ def _full_url(entry: Mapping[str, Any], kind: str, where: str) -> Iterator[Issue
     resource = entry.get("resource")
     path = f"{where}.fullUrl"
     if url is None:
-        if kind not in _NAMELESS and "_fullUrl" not in entry:
+        remedy = "add the resource's absolute URL or a urn:uuid"
+        if kind not in _NAMELESS:
             cause = "fullUrl is missing; only transactions and batches do without"
-            yield Issue("required", cause, "add the resource's absolute URL or a urn:uuid", path)
+            yield Issue("required", cause, remedy, path)
+        elif entry.get("request", {}).get("method") in _UPDATES and _refers(resource or {}):
+            cause = "fullUrl is missing, and what is updated refers to others"
+            yield Issue("required", cause, remedy, path)
         return
     if not primitives.is_absolute(url):
         remedy = "write the resource's absolute URL or a urn:uuid"
@@ -140,6 +149,37 @@ def _distinct(entries: list[Any], path: str) -> Iterator[Issue]:
             where = f"{path}.entry[{index}].fullUrl"
             yield _broken("bdl-7", where, cause, "send each resource once")
         seen.add(key)
+
+
+def _search_results(bundle: Bundle, entries: list[Any], path: str) -> Iterator[Issue]:
+    """What entry.search.mode says of an entry, against its resource and the search itself."""
+    searched = _searched(bundle)
+    for index, entry in enumerate(entries):
+        mode, resource = entry.get("search", {}).get("mode"), entry.get("resource")
+        where = f"{path}.entry[{index}].resource"
+        if mode is None or resource is None:
+            continue
+        kind = resource.get("resourceType", "")
+        if mode == "outcome" and kind != "OperationOutcome":
+            cause = f"a {kind} is no outcome of a search"
+            yield Issue("value", cause, "write match or include as its search.mode", where)
+        elif mode != "outcome" and "id" not in resource:
+            cause = "what a search has found has an id"
+            yield Issue("required", cause, "add it", f"{where}.id")
+        if mode == "match" and searched and kind not in searched:
+            cause = f"a {kind} is no match of a search for {' or '.join(sorted(searched))}"
+            yield Issue("value", cause, "correct search.mode, or the link self", where)
+
+
+def _searched(bundle: Bundle) -> frozenset[str]:
+    """The types that the link `self` searches for; none where it does not say."""
+    own = (link for link in bundle.get("link", ()) if link.get("relation") == "self")
+    base, _, query = next(own, {}).get("url", "").partition("?")
+    last = base.rstrip("/").rpartition("/")[2]
+    if last in definitions.resource_types():
+        return frozenset((last,))
+    asked = (part[6:] for part in query.split("&") if part.startswith("_type="))
+    return frozenset(name for one in asked for name in one.split(",") if name)
 
 
 class _Named(NamedTuple):
@@ -177,6 +217,11 @@ def _formless(entries: list[Any], path: str) -> Iterator[Issue]:
             if text[:1] != "#" and not primitives.is_absolute(text) and not _TARGET.fullmatch(bare):
                 cause = "a relative reference has the form Type/id"
                 yield Issue("value", cause, "write Type/id, or the target's fullUrl", where)
+
+
+def _refers(resource: Mapping[str, Any]) -> bool:
+    """To anything but what it contains."""
+    return any(text[:1] != "#" for _, text in _references(resource, ""))
 
 
 def _references(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,20 @@ from fhirbridge.fhir.definitions import Element
 from fhirbridge.outcome import Issue
 
 _HL7 = ("http://hl7.org/fhir/", "http://terminology.hl7.org/")
-# Foreign systems whose codes a value set lists in full: units, race and ethnicity categories.
-_LISTED_WHOLE = frozenset(("http://unitsofmeasure.org", "urn:oid:2.16.840.1.113883.6.238"))
 _FOREIGN = frozenset(("http://loinc.org", "http://snomed.info/sct", "http://unitsofmeasure.org"))
+# The categories that US Core binds, by the names that CDC Race and Ethnicity gives them.
+_OMB = "urn:oid:2.16.840.1.113883.6.238"
+_OMB_NAMES = {
+    "1002-5": "american indian or alaska native",
+    "2028-9": "asian",
+    "2054-5": "black or african american",
+    "2076-8": "native hawaiian or other pacific islander",
+    "2106-3": "white",
+    "2135-2": "hispanic or latino",
+    "2186-5": "not hispanic or latino",
+}
+# Foreign systems whose codes a value set lists in full: units, race and ethnicity categories.
+_LISTED_WHOLE = frozenset(("http://unitsofmeasure.org", _OMB))
 CODED = frozenset(("Age", "Coding", "Count", "Distance", "Duration", "Quantity"))
 
 Membership = Literal["in", "out", "undecided"]
@@ -34,14 +45,18 @@ def check_element(element: Element, coding: Coding, path: str) -> Iterator[Issue
     lenient = alone and _listed(element.extensible)
     if alone and not lenient:
         yield from _system(coding.get("system", ""), f"{path}.system")
+        if not of_omb_name(coding):
+            cause = "display is not what CDC Race and Ethnicity calls the code"
+            yield Issue("value", cause, "correct display, or leave it out", f"{path}.display")
+    elif element.type != "Coding" and "code" in coding and is_value_set(coding.get("system", "")):
+        yield _set_as_system(f"{path}.system")
     for issue in check(coding, path):
         yield replace(issue, severity="warning") if lenient else issue
 
 
 def _system(system: str, path: str) -> Iterator[Issue]:
     if is_value_set(system):
-        cause = "this is the URL of a value set, not of a code system"
-        yield Issue("value", cause, "name the system that the code is of", path)
+        yield _set_as_system(path)
     elif system and not primitives.is_absolute(system):
         yield Issue("value", "the URI is not absolute", "write the full URI", path)
     meant = system.replace("https:", "http:", 1)
@@ -49,6 +64,19 @@ def _system(system: str, path: str) -> Iterator[Issue]:
         meant = meant.rstrip("/")
     if meant != system and (meant in _FOREIGN or packages.code_system(meant) is not None):
         yield Issue("value", "the system's URI is written otherwise", f"write {meant}", path)
+
+
+def _set_as_system(path: str) -> Issue:
+    cause = "this is the URL of a value set, not of a code system"
+    return Issue("value", cause, "name the system that the code is of", path)
+
+
+def of_omb_name(coding: Coding) -> bool:
+    """The display of a race or ethnicity category, where there is one, is its name."""
+    told = coding.get("display")
+    if not told or coding.get("system") != _OMB:
+        return True
+    return bool(_OMB_NAMES.get(coding.get("code", ""), told.lower()) == told.lower())
 
 
 def _listed(value_set: str) -> bool:

@@ -148,7 +148,7 @@ def _demands(element: Element, at: str, x: str, unit: Unit) -> Iterator[str]:
     elif kind == "Quantity" and element.profile == "SimpleQuantity":
         yield f'"comparator" in {x} or "_comparator" in {x}'
     if kind in codings.CODED - {"Coding"}:
-        yield f'"code" in {x} and not {unit.constant("right_code", quick.right_code)}({x})'
+        yield f'"code" in {x} and not {unit.constant("right_unit", quick.right_unit)}({x})'
     if kind in ("CodeableConcept", "Coding"):
         bound = definitions.value_set(element.binding)
         if bound is not None:

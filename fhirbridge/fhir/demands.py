@@ -42,7 +42,8 @@ def _quantity(element: Element, one: Mapping[str, Any], path: str) -> Iterator[I
     if element.profile == "SimpleQuantity" and ("comparator" in one or "_comparator" in one):
         cause = "a comparator is not allowed on this quantity (sqty-1)"
         yield Issue("invariant", cause, "leave it out", f"{path}.comparator")
-    yield from _absolute(one.get("system"), f"{path}.system")
+    if element.type == "Identifier" or "code" in one:  # a system of no code says nothing
+        yield from _absolute(one.get("system"), f"{path}.system")
 
 
 def extension_urls(extensions: Any, path: str) -> Iterator[Issue]:

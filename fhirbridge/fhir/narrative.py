@@ -21,6 +21,7 @@ _ATTRIBUTE_NAMES = """
 _LINK_NAMES = "charset coords href hreflang name rel rev shape type"
 _TAGS = frozenset(_TAG_NAMES.split())
 _ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
+_ACTIVE = ("javascript:", "vbscript:")
 _CELLS = frozenset(("td", "th"))
 _ROWS = frozenset(("tr", "thead", "tfoot"))
 _BY_TAG = {
@@ -51,13 +52,16 @@ def allowed(div: str) -> bool:
 class _Reader:
     """What one pass over the XHTML has seen."""
 
-    __slots__ = ("anchors", "content", "names", "open", "parser", "refused")
+    __slots__ = ("anchors", "cdata", "content", "names", "open", "parser", "refused")
 
     def __init__(self) -> None:
         self.parser = expat.ParserCreate("utf-8")
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
+        self.parser.StartCdataSectionHandler = self._cdata
+        self.parser.EndCdataSectionHandler = self._no_cdata
+        self.cdata = False  # in a section, which no reader shows
         self.refused = False
         self.content = False
         self.open: list[str] = [""]
@@ -87,9 +91,15 @@ class _Reader:
                 self.names.add(value)
             elif name == "src" and value[:1] == "#":
                 self.anchors.add(value[1:])
-            elif name == "href" and value.strip().lower().startswith("javascript:"):
+            elif (name == "href" and value.strip().lower().startswith(_ACTIVE)) or (name == "xmlns" and value != _XHTML):
                 self.refused = True
 
+    def _cdata(self) -> None:
+        self.cdata = True
+
+    def _no_cdata(self) -> None:
+        self.cdata = False
+
     def _text(self, text: str) -> None:
-        if not self.content and text.strip(" \t\r\n"):
+        if not self.content and not self.cdata and text.strip(" \t\r\n"):
             self.content = True

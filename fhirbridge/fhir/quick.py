@@ -134,6 +134,8 @@ class Memory:
         plain: dict[str, str] = {name: coding[name] for name in names if name in coding}
         if len(plain) < max(2, len(coding)) or sum(map(len, plain.values())) > self.LONGEST:
             return
+        if not codings.of_omb_name(plain):  # right in a CodeableConcept alone
+            return
         if len(self.codings) >= self.MOST:
             self.codings.clear()
         self.codings[plain["code"]] = plain
@@ -148,7 +150,7 @@ class Memory:
             return True
         if not check(coding, s):
             return False
-        if known and right_code(coding):
+        if known and right_code(coding) and codings.of_omb_name(coding):
             self.new_coding(coding)
             return True
         return not failed(codings.check_element(element, coding, ""))
@@ -271,7 +273,7 @@ def points(one: Mapping[str, Any], targets: frozenset[str], s: Around) -> bool:
             return primitives.BLANK.search(text) is None
     if text[:1] == "#":
         s.anchors.append(text)
-    elif text[:4] == "urn:" and failed(check_target(text, targets, s.surroundings, "")):
+    elif s.entries is not None and failed(check_target(one, targets, s.surroundings, "")):
         return False
     told = references.check(one, targets, path="", contained=s.contained, inside=s.inside)
     return not failed(told)
@@ -304,6 +306,11 @@ def right_code(coding: Mapping[str, Any]) -> bool:
     if listed is not None and coding.get("display", listed) == listed:
         return True
     return not failed(codings.check(coding, ""))
+
+
+def right_unit(quantity: Mapping[str, Any]) -> bool:
+    """The same of a Quantity with a code."""
+    return right_code(quantity) and not codings.is_value_set(quantity.get("system", ""))
 
 
 _code_system = lru_cache(maxsize=512)(packages.code_system)

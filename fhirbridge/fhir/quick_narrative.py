@@ -14,7 +14,7 @@ _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"  # what XML has no character for
 _TEXT = rf"[^<&{_CONTROL}]*+"
 _WORDS = rf'[^"<&{_CONTROL}]*+"'
 _VALUE = rf'="{_WORDS}'
-_HREF = rf'href="[a-ik-zA-IK-Z0-9#./]{_WORDS}'  # no j: javascript
+_HREF = rf'href="[a-ik-uw-zA-IK-UW-Z0-9#./]{_WORDS}'  # no j, no v: javascript, vbscript
 _OTHER_NAME = "(?:colspan|rowspan|id|align|valign|width|border|lang)"
 # One attribute or two, which have different names.
 _ATTRIBUTES = (

@@ -97,10 +97,19 @@ def _by_id(listed: Any) -> dict[str, Resource]:
 
 
 def check_target(
-    text: str, targets: Collection[str], around: Surroundings, path: str
+    reference: Mapping[str, Any], targets: Collection[str], around: Surroundings, path: str
 ) -> Iterator[Issue]:
-    """Issue of a urn: that means an entry of the Bundle of a type that is no target."""
-    found = around.resolve(text) if targets else None
-    if found and found.kind and found.kind not in targets:
+    """Issues of a Reference whose text names no type, but means an entry of the Bundle: its type
+    is no target, or not the one that the Reference says."""
+    text = reference.get("reference", "")
+    if around.entries is None or text[:1] == "#" or references.literal(text) is not None:
+        return
+    found = around.resolve(text)
+    if found is None or not found.kind:
+        return
+    if targets and found.kind not in targets:
         cause = f"a {found.kind} is no target here"
-        yield Issue("value", cause, references.one_of(targets), path)
+        yield Issue("value", cause, references.one_of(targets), f"{path}.reference")
+    if reference.get("type", found.kind) != found.kind:
+        cause = "type names another resource type than the entry of the Bundle has"
+        yield Issue("value", cause, f"write {found.kind}, or leave type out", f"{path}.type")

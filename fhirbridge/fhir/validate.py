@@ -275,9 +275,9 @@ class _Judge(PrimitiveWalk):
 
     def anchored(self, element: Element, one: Mapping[str, Any], where: str) -> None:
         """Keep what refers to contained resources; judge what means an entry of the Bundle."""
-        text = one.get("reference", "") if element.type == "Reference" else ""
-        if text[:1] == "#":
-            self.anchors.append(text)
-        elif text[:4] == "urn:":
-            at = f"{where}.reference"
-            self.issues.extend(check_target(text, element.targets, self.around, at))
+        if element.type != "Reference" or "reference" not in one:
+            return
+        if one["reference"][:1] == "#":
+            self.anchors.append(one["reference"])
+        else:
+            self.issues.extend(check_target(one, element.targets, self.around, where))

@@ -37,6 +37,8 @@ _ABSENT = {
 _REASON = coded(TERM + "data-absent-reason", "unknown")
 _LOCAL = {"resourceType": "Organization", "id": "o1", "name": "Synthetic Hospital"}
 _B64 = "aGVsbG8="
+_OMB = "urn:oid:2.16.840.1.113883.6.238"
+_RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
 _URN = "urn:uuid:0b5f4ba1-6d37-4c2b-9f5a-0d7a3a1c2e4f"
 
 # fmt: off
@@ -236,6 +238,20 @@ _ROWS: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
     ("Patient", {"text.div": DIV[:-1]}, "invariant", "Patient.text", "not well-formed"),
     ("Patient", {"text.div": DIV.replace("A synthetic patient", " ")}, "invariant", "Patient.text",
      "txt-2"),
+    ("Patient", {"text.div": DIV.replace("A synthetic patient", "<![CDATA[x]]>")}, "invariant",
+     "Patient.text", "txt-2: what no browser shows"),
+    ("Patient", {"text.div": DIV.replace("<p>", '<p xmlns="http://example.org">')}, "invariant",
+     "Patient.text", "another namespace within"),
+    ("Patient", {"text.div": DIV.replace("A ", '<a href="vbscript:x">A</a>')}, "invariant",
+     "Patient.text", "an active link"),
+    ("Patient", {"meta.tag": [{"system": _OMB, "code": "2106-3", "display": "Asian"}]}, "value",
+     "Patient.meta.tag[0].display", "another category's name"),
+    ("Patient", {"extension.0": {"url": _RACE, "extension": [
+        {"url": "text", "valueString": "x"},
+        {"url": "ombCategory", "valueCoding": {"system": _OMB, "code": "2028-9", "display": "x"}},
+     ]}}, "value", "Patient.extension[0].extension[1].value.display", "no category's name"),
+    ("Observation", {"valueQuantity.system": "http://hl7.org/fhir/ValueSet/ucum-common"}, "value",
+     "Observation.value.system", "a value set in place of a system"),
     ("Patient", {"address.0.period.end": "1999"}, "invariant", "Patient.address[0].period",
      "per-1"),
     ("Patient", {"address.0.period": {"start": "2021-01-05", "end": "2021-01"}}, "invariant",
@@ -287,6 +303,31 @@ _ROWS: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
     ("Bundle", {"type": "document"}, "invariant", "Bundle.entry[0]", "bdl-11"),
     ("Bundle", {"type": "message"}, "invariant", "Bundle.entry[0]", "bdl-12"),
     ("Bundle", {"entry.0.fullUrl": GONE}, "required", "Bundle.entry[0].fullUrl", "wanted"),
+    ("Bundle", {"entry.0.fullUrl": GONE, "entry.0._fullUrl": _ABSENT}, "required",
+     "Bundle.entry[0].fullUrl", "an extension is no fullUrl"),
+    ("Transaction", {"entry.0.fullUrl": GONE, "entry.0.request.method": "PUT",
+                     "entry.0.resource.managingOrganization": {"reference": "Organization/1"}},
+     "required", "Bundle.entry[0].fullUrl", "an update that refers to others"),
+    ("Transaction", {"entry.0.resource.managingOrganization": {"reference": _URN}}, "value",
+     "Bundle.entry[0].resource.managingOrganization.reference", "an entry of a wrong type"),
+    ("Transaction", {"entry.0.fullUrl": "urn:x:1",
+                     "entry.0.resource.managingOrganization": {"reference": "urn:x:1"}}, "value",
+     "Bundle.entry[0].resource.managingOrganization.reference", "of a wrong type, by another urn"),
+    ("Transaction", {"entry.0.fullUrl": "http://example.org/one",
+                     "entry.0.resource.managingOrganization":
+                     {"reference": "http://example.org/one"}}, "value",
+     "Bundle.entry[0].resource.managingOrganization.reference", "of a wrong type, by a URL"),
+    ("Transaction", {"entry.0.resource.link":
+                     [{"type": "refer", "other": {"reference": _URN, "type": "RelatedPerson"}}]},
+     "value", "Bundle.entry[0].resource.link[0].other.type", "type contradicts the entry"),
+    ("Searchset", {"entry.0.resource.id": GONE}, "required", "Bundle.entry[0].resource.id",
+     "a match without id"),
+    ("Searchset", {"entry.0.search.mode": "outcome"}, "value", "Bundle.entry[0].resource",
+     "a Patient as the outcome"),
+    ("Searchset", {"link.0.url": "http://example.org/fhir/Condition?code=1"}, "value",
+     "Bundle.entry[0].resource", "a match of another type than was searched"),
+    ("Searchset", {"link.0.url": "http://example.org/fhir?_type=Condition,Group"}, "value",
+     "Bundle.entry[0].resource", "a match of none of the types that were searched"),
     ("Bundle", {"entry.0.fullUrl": "Patient/p1"}, "value", "Bundle.entry[0].fullUrl", "relative"),
     ("Bundle", {"entry.0.fullUrl": "http://example.org/fhir/Patient/p2"}, "value",
      "Bundle.entry[0].fullUrl", "another id"),

@@ -128,6 +128,19 @@ TRANSACTION: dict[str, Any] = {
     ],
 }
 
+SEARCHSET: dict[str, Any] = {
+    "resourceType": "Bundle",
+    "type": "searchset",
+    "link": [{"relation": "self", "url": "http://example.org/fhir/Patient?name=Test"}],
+    "entry": [
+        {
+            "fullUrl": "http://example.org/fhir/Patient/p1",
+            "resource": {"resourceType": "Patient", "id": "p1"},
+            "search": {"mode": "match"},
+        }
+    ],
+}
+
 BASES: Mapping[str, dict[str, Any]] = {
     "Patient": PATIENT,
     "Condition": CONDITION,
@@ -135,6 +148,7 @@ BASES: Mapping[str, dict[str, Any]] = {
     "Observation": OBSERVATION,
     "Bundle": BUNDLE,
     "Transaction": TRANSACTION,
+    "Searchset": SEARCHSET,
 }
 
 

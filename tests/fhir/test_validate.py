@@ -11,7 +11,17 @@ import pytest
 
 from fhirbridge.fhir.validate import DEEPEST
 from tests.fhir.mutations import MUTATIONS, Mutation
-from tests.fhir.synthetic import BASES, GONE, OBSERVATION, PATIENT, changed, deep_extension, faults
+from tests.fhir.synthetic import (
+    BASES,
+    DIV,
+    GONE,
+    OBSERVATION,
+    PATIENT,
+    TRANSACTION,
+    changed,
+    deep_extension,
+    faults,
+)
 
 _ABSENT = {
     "extension": [
@@ -20,6 +30,15 @@ _ABSENT = {
             "valueCode": "unknown",
         }
     ]
+}
+_OMB = "urn:oid:2.16.840.1.113883.6.238"
+_OUTCOME = {
+    "fullUrl": "urn:uuid:6f0ad4a6-6a4c-4a60-8f0a-4a1f3c1f0d6f",
+    "resource": {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": "information", "code": "informational"}],
+    },
+    "search": {"mode": "outcome"},
 }
 
 
@@ -54,6 +73,15 @@ VALID: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("Patient", {"extension.0": deep_extension(20)}, "depth within reason"),
     ("Patient", {"name.0.given": ["Ada", "Eve"], "name.0._given": GONE}, "no shadow"),
     ("Patient", {"active": False}, "false is a value"),
+    ("Patient", {"meta.tag": [{"system": _OMB, "code": "2106-3", "display": "WHITE"}]}, "its name"),
+    ("Patient", {"meta.tag": [{"system": _OMB, "code": "1010-8", "display": "x"}]}, "not listed"),
+    ("Patient", {"text.div": DIV.replace("A ", "A <![CDATA[x]]>")}, "a text beside a section"),
+    ("Observation", {"valueQuantity": {"value": 1, "system": "x"}}, "a system of no code"),
+    ("Searchset", {"link": GONE}, "nobody knows what was searched"),
+    ("Searchset", {"entry.0.search.mode": "include", "link.0.url": "x:/Group?a=b"}, "included"),
+    ("Searchset", {"entry.1": _OUTCOME}, "an outcome, which needs no id"),
+    ("Searchset", {"entry.0.search": GONE, "link.0.url": "x:/Group"}, "no mode, nothing said"),
+    ("Searchset", {"link.0.url": "http://example.org/fhir?_type=Group,Patient"}, "one of two"),
     ("Patient", {"address.0.period": {"start": "2020", "end": "2021-05"}}, "years decide"),
     ("Patient", {"photo.0": {"url": "Binary/1"}}, "a relative url"),
     ("Condition", {"clinicalStatus": GONE}, "only advice asks for a status"),
@@ -73,6 +101,23 @@ VALID: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("Bundle", {"type": "searchset", "total": 2}, "total in a searchset"),
     ("Bundle", {"entry.1.fullUrl": "http://other.example.org/fhir/Condition/c1"}, "elsewhere"),
     ("Transaction", {"entry.0.fullUrl": GONE}, "a transaction does without"),
+    (
+        "Transaction",
+        {
+            "entry.0.fullUrl": GONE,
+            "entry.0.resource.managingOrganization": {"reference": "Organization/1"},
+        },
+        "who posts may leave fullUrl out",
+    ),
+    (
+        "Transaction",
+        {
+            "entry.0.resource.link": [
+                {"type": "refer", "other": {"reference": TRANSACTION["entry"][0]["fullUrl"]}}
+            ]
+        },
+        "an entry of a right type",
+    ),
 )
 
 
