@@ -173,8 +173,8 @@ def _search_results(bundle: Bundle, entries: list[Any], path: str) -> Iterator[I
 
 def _searched(bundle: Bundle) -> frozenset[str]:
     """The types that the link `self` searches for; none where it does not say."""
-    own = (link for link in bundle.get("link", ()) if link.get("relation") == "self")
-    base, _, query = next(own, {}).get("url", "").partition("?")
+    urls = [one.get("url", "") for one in bundle.get("link", ()) if one.get("relation") == "self"]
+    base, _, query = urls[0].partition("?") if urls else ("", "", "")
     last = base.rstrip("/").rpartition("/")[2]
     if last in definitions.resource_types():
         return frozenset((last,))

@@ -65,7 +65,8 @@ def check(
     told = packages.extension(url)
     if told is None:
         cause = "the extension is not known here, and was not checked"
-        yield Issue("not-supported", cause, "", f"{path}.url", severity="information")
+        remedy = "nothing, if it is your own; else check the URL"
+        yield Issue("not-supported", cause, remedy, f"{path}.url", severity="information")
         return
     if not _fits(told["context"], around):
         cause = f"'{told['title']}' does not belong here"

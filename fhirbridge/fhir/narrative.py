@@ -91,8 +91,10 @@ class _Reader:
                 self.names.add(value)
             elif name == "src" and value[:1] == "#":
                 self.anchors.add(value[1:])
-            elif (name == "href" and value.strip().lower().startswith(_ACTIVE)) or (name == "xmlns" and value != _XHTML):
-                self.refused = True
+            elif name == "href":
+                self.refused |= value.strip().lower().startswith(_ACTIVE)
+            elif name == "xmlns":
+                self.refused |= value != _XHTML
 
     def _cdata(self) -> None:
         self.cdata = True

@@ -124,7 +124,7 @@ def _has_value(answers: Any) -> bool:
 
 
 @cache
-def _listed(key: str) -> tuple[str, ...]:
+def listed_codes(key: str) -> tuple[str, ...]:
     """The codes in the expression of the package: they are not written here a second time."""
     return tuple(_CODES.findall(packages.invariant(key)["expression"]))
 
@@ -135,13 +135,13 @@ def _coded(concept: Mapping[str, Any], system: str, codes: Any) -> bool:
 
 
 def _ended_only_if_stopped(item: Item, _: Surroundings) -> bool:
-    codes = _listed("termination-reason-invariant")
+    codes = listed_codes("termination-reason-invariant")
     ended = any(_coded(reason, SNOMED, codes) for reason in _reasons(item))
     return not ended or _value(item).get("status") == "stopped"
 
 
 def _stopped_for_a_reason(item: Item, _: Surroundings) -> bool:
-    codes = _listed("termination-reason-code-invariant")
+    codes = listed_codes("termination-reason-code-invariant")
     coded = [reason for reason in _reasons(item) if "coding" in reason]
     if not coded or _value(item).get("status") != "stopped":
         return True
@@ -165,7 +165,7 @@ def _is_concept(part: Mapping[str, Any], url: str) -> bool:
 
 def _technique(key: str, item: Item, _: Surroundings) -> bool:
     """A modality asks for one of its techniques."""
-    modality, *techniques = _listed(key)
+    modality, *techniques = listed_codes(key)
     if not any(_coded(one, SNOMED, (modality,)) for one in _part(item, _MODALITY)):
         return True
     return any(_coded(one, "", techniques) for one in _part(item, _TECHNIQUE))
@@ -235,7 +235,7 @@ _TECHNIQUES = (
 
 def modality(key: str) -> str:
     """The code that asks for one of its techniques; none of another rule."""
-    return _listed(key)[0] if key.startswith("TechniquesFor") else ""
+    return listed_codes(key)[0] if key.startswith("TechniquesFor") else ""
 
 
 RULES: Mapping[str, Rule] = {

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from fhirbridge.fhir import codings, definitions, items, packages, references, slicing
+from fhirbridge.fhir import (
+    codings,
+    definitions,
+    items,
+    packages,
+    profile_remedies,
+    references,
+    slicing,
+)
 from fhirbridge.fhir.items import Item
 from fhirbridge.fhir.packages import Node
 from fhirbridge.fhir.profile_invariants import RULES
@@ -85,7 +93,8 @@ class Profiler:
         if holds is not None and not holds(item, self.around):
             cause = f"{told['human']} ({key.partition('#')[0]}, '{by}')"
             severity: Severity = "warning" if told["severity"] == "warning" else "error"
-            yield Issue("invariant", cause, "", item.path, severity=severity)
+            remedy = profile_remedies.remedy(key)
+            yield Issue("invariant", cause, remedy, item.path, severity=severity)
 
     def shaped(self, node: Node, item: Item, by: str) -> Iterator[Issue]:
         """By the profile of the value's own type; where several are allowed, by one of them."""

@@ -85,7 +85,8 @@ def any_damage(draw: st.DrawFn) -> dict[str, Any]:
 @given(any_damage(), st.lists(st.sampled_from(PROFILES), max_size=2))
 def test_whatever_is_sent_is_judged(made: dict[str, Any], asked: list[str]) -> None:
     told = validate(made, profiles=asked)
-    door(made)
+    told_at_the_door = door(made)
+    assert all(issue.cause and issue.remedy for issue in (*told, *told_at_the_door))
     assert not (verdict.accepts(made, profiles=asked) and failed(told))
 
 

@@ -12,9 +12,10 @@ from bench.damage import at_random, kinds, probes
 from bench.damage.mutant import Mutant
 from bench.damage.probe_bases import BASES as PROBED
 from bench.damage.source import Source
+from fhirbridge.fhir.door import door
 from fhirbridge.fhir.validate import validate
 from fhirbridge.formats import fhir_json
-from fhirbridge.outcome import failed
+from fhirbridge.outcome import BridgeError, Issue, failed
 from tests.fhir.synthetic import BASES
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.json"))
@@ -85,6 +86,22 @@ def sources() -> list[Source]:
 @pytest.fixture(scope="module")
 def planted(sources: list[Source]) -> list[Mutant]:
     return kinds.mutants(sources, share=0.02)
+
+
+def test_every_issue_says_what_is_wrong_and_what_to_do(planted: list[Mutant]) -> None:
+    mute = set()
+    for mutant in (*planted, *probes.mutants()):
+        mute |= {issue.cause for issue in told(mutant.raw) if not (issue.cause and issue.remedy)}
+    assert mute == set()
+
+
+def told(raw: bytes) -> list[Issue]:
+    """Every issue, warnings and the door's included."""
+    try:
+        resource = fhir_json.parse(raw)
+    except BridgeError as error:
+        return [*error.issues]
+    return [*validate(resource), *door(resource)]
 
 
 def test_the_sources_are_valid(sources: list[Source]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from fhirbridge.fhir import packages, vital_signs
+from fhirbridge.fhir import packages, profile_remedies, vital_signs
 from fhirbridge.fhir.items import Item
-from fhirbridge.fhir.profile_invariants import ALWAYS_HOLD, NOT_JUDGED, RULES
+from fhirbridge.fhir.profile_invariants import ALWAYS_HOLD, NOT_JUDGED, RULES, listed_codes
 from fhirbridge.fhir.surroundings import Surroundings
 from fhirbridge.fhir.validate import validate
 from tests.fhir.synthetic import faults
@@ -175,6 +176,18 @@ def test_rules_of_a_questionnaires_item(item: dict[str, Any], key: str) -> None:
     assert faults({**made, "item": [other]}) == []
     found = validate({**made, "item": [other, {"linkId": "a", **item}]})
     assert any(f"({key})" in issue.cause for issue in found)
+
+
+@pytest.mark.parametrize("key", RULES)
+def test_every_rule_has_a_remedy(key: str) -> None:
+    told = profile_remedies.remedy(key)
+    assert told
+    assert not told.endswith((":", " "))
+
+
+def test_remedies_name_the_codes_that_do() -> None:
+    told = profile_remedies.remedy("TechniquesForNeutronBeamModality")
+    assert set(listed_codes("TechniquesForNeutronBeamModality")[1:]) & set(re.findall(r"\d+", told))
 
 
 def test_link_ids_are_distinct_at_every_depth() -> None:
