@@ -214,7 +214,7 @@ def _formless(entries: list[Any], path: str) -> Iterator[Issue]:
         held = entry.get("resource", {})
         for where, text in _references(held, f"{path}.entry[{index}].resource"):
             bare = text.partition("/_history/")[0]
-            if text[:1] != "#" and not primitives.is_absolute(text) and not _TARGET.fullmatch(bare):
+            if text[:1] != "#" and not primitives.has_scheme(text) and not _TARGET.fullmatch(bare):
                 cause = "a relative reference has the form Type/id"
                 yield Issue("value", cause, "write Type/id, or the target's fullUrl", where)
 

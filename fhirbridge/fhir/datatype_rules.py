@@ -122,6 +122,11 @@ def _size(value: Value) -> bool:
 
 
 def _hash(value: Value) -> bool:
+    try:
+        base64.b64decode(value.get("hash", ""), validate=True)
+    except ValueError:
+        return False
+
     def digest(content: bytes) -> str:
         return base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
 
@@ -130,7 +135,7 @@ def _hash(value: Value) -> bool:
 
 def _uri(value: Value) -> bool:
     told = value.get("value")
-    return value.get("system") != URIS or told is None or primitives.is_absolute(told)
+    return value.get("system") != URIS or told is None or primitives.has_scheme(told)
 
 
 def _narrative(value: Value) -> bool:
@@ -177,7 +182,12 @@ DATATYPE_RULES: Mapping[str, tuple[Rule, ...]] = {
             "write it without blanks, padded with =",
         ),
         Rule("att-size", _size, "size is not the number of bytes in data", "correct size"),
-        Rule("att-hash", _hash, "hash is not the SHA-1 of data", "correct or leave out hash"),
+        Rule(
+            "att-hash",
+            _hash,
+            "hash is not the SHA-1 of data, or no base64",
+            "correct or leave out hash",
+        ),
     ),
     "ContactPoint": (
         Rule("cpt-2", _needs("value", "system"), "a contact has no system", "add phone, email …"),

@@ -63,6 +63,10 @@ def check(
     """
     url = extension["url"]
     told = packages.extension(url)
+    if told is None and packages.extension(url.partition("|")[0]) is not None:
+        cause = "the url of an extension has no version"
+        yield Issue("value", cause, "leave out the version and |", f"{path}.url")
+        return
     if told is None:
         cause = "the extension is not known here, and was not checked"
         remedy = "nothing, if it is your own; else check the URL"

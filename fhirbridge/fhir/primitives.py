@@ -17,7 +17,8 @@ from fhirbridge.fhir import temporal
 _ID = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*:.")  # schemes are written small (RFC 3986, 3.1)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
 BLANK = re.compile(r"\s")
 _LARGEST = 2**31 - 1
@@ -32,12 +33,17 @@ class Form(NamedTuple):
 
 
 def is_absolute(uri: str) -> bool:
-    """A URI with a scheme.
+    """A URI with a scheme, and with something behind it.
 
     >>> is_absolute("urn:oid:1.2.3"), is_absolute("Patient/1")
     (True, False)
     """
     return _SCHEME.match(uri) is not None
+
+
+def has_scheme(text: str) -> bool:
+    """It is meant to be absolute, however its scheme is written."""
+    return _ANY_SCHEME.match(text) is not None
 
 
 def is_uuid(uri: str) -> bool:

@@ -5,7 +5,7 @@ The rules themselves stand in profile_invariants.py, and their human sentences i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fhirbridge.fhir.profile_invariants import listed_codes
 
@@ -67,6 +67,6 @@ def remedy(key: str) -> str:
     return f"send one of the reasons {_joined(codes)} of SNOMED CT, or correct status"
 
 
-def _joined(codes: list[str]) -> str:
+def _joined(codes: Sequence[str]) -> str:
     told = list(dict.fromkeys(code.strip() for code in codes))
     return ", ".join(told[:_MOST]) + (" and others" if len(told) > _MOST else "")

@@ -25,7 +25,7 @@ from fhirbridge.fhir.surroundings import Surroundings
 from fhirbridge.outcome import Issue, Severity, failed
 
 _CODES = frozenset(("CodeableConcept", "Coding", "code"))
-BASE = "http://hl7.org/fhir/StructureDefinition/"
+BASE = packages.BASE
 LONGEST_CHAIN = 16  # of targets by profile, each seen from the one before
 
 
@@ -51,14 +51,15 @@ class Profiler:
     def resource(self, resource: Mapping[str, Any], url: str, path: str) -> Iterator[Issue]:
         """Issues by one profile that the resource claims, or is asked to have."""
         told = packages.profile(url)
-        if told is None:
-            cause = "the profile is not known here, and was not checked"
+        kind, claimed = resource.get("resourceType"), packages.claimed_type(url)
+        if claimed not in ("", kind):
+            name = told["title"] if told else url.rpartition("/")[2]
+            cause, remedy = f"'{name}' is a profile of {claimed}", f"claim a profile of {kind}"
+            yield Issue("value", cause, remedy, f"{path}.meta.profile")
+        elif told is None:
+            cause = "the profile, or this version of it, is not known here, and was not checked"
             remedy = "check its URL, or leave it out of meta.profile"
             yield Issue("not-supported", cause, remedy, f"{path}.meta.profile", severity="warning")
-        elif told["type"] != resource.get("resourceType"):
-            cause = f"'{told['title']}' is a profile of {told['type']}"
-            remedy = f"claim a profile of {resource.get('resourceType')}"
-            yield Issue("value", cause, remedy, f"{path}.meta.profile")
         else:
             yield from self.item(told["node"], items.of_resource(resource, path), told["title"])
 

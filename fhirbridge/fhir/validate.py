@@ -221,7 +221,11 @@ class _Judge(PrimitiveWalk):
         """The primitive element of `_name` that has no value beside it; tells unknown names."""
         element = definitions.element(at, name[1:]) if name[:1] == "_" else None
         if element is not None and element.type in primitives.FORMS:
-            return None if name[1:] in value else element
+            if name[1:] not in value:
+                return element
+            if value[name] is None:
+                self.misshapen(f"{path}.{element.group}", f"{name} is null", "leave it out")
+            return None
         if name == "resourceType" and at in definitions.resource_types():
             return None
         known = definitions.shape(at)

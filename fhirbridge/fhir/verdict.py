@@ -157,17 +157,17 @@ class _Program:
             return False
         if len(wanted) < 2:
             return not wanted or not wanted[0] or self.conforms(resource, wanted[0], s)
-        wanted = [*{str(url).partition("|")[0]: url for url in wanted}.values()]
+        wanted = [*dict.fromkeys(wanted)]
         return all(self.conforms(resource, url, s) for url in wanted if url)
 
     def conforms(self, resource: Mapping[str, Any], url: str, s: Around) -> bool:
         """By a profile of the resource's own type; one that is not known is only warned of."""
-        bare = url if url in self.profiles else url.partition("|")[0]
-        told = self.profiles.get(bare)
+        told = self.profiles.get(url) or packages.profile(url)
         if told is None:
-            return True
+            return packages.claimed_type(url) in ("", resource["resourceType"])
         if told["type"] != resource["resourceType"]:
             return False
+        bare = url.partition("|")[0]
         return (self.functions.get(bare) or self.function(bare))(resource, s)
 
     def aims(
@@ -216,7 +216,8 @@ class _Program:
             return False
         known = self.extensions.get(url)
         if known is None:
-            return url in self.names["seen_uris"] or primitives.is_absolute(url)
+            known_uri = url in self.names["seen_uris"] or primitives.is_absolute(url)
+            return known_uri and "|" not in url
         contexts, is_modifier = known
         if is_modifier != modifier or (contexts is not None and contexts.isdisjoint(places)):
             return False

@@ -39,6 +39,8 @@ _LOCAL = {"resourceType": "Organization", "id": "o1", "name": "Synthetic Hospita
 _B64 = "aGVsbG8="
 _OMB = "urn:oid:2.16.840.1.113883.6.238"
 _RACE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
+_BASE = "http://hl7.org/fhir/StructureDefinition/"
+_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
 _URN = "urn:uuid:0b5f4ba1-6d37-4c2b-9f5a-0d7a3a1c2e4f"
 
 # fmt: off
@@ -134,6 +136,22 @@ _ROWS: tuple[tuple[str, dict[str, Any], str, str, str], ...] = (
      "code with a blank before it"),
     ("Observation", {"valueQuantity.system": "http://x y"}, "value", "Observation.value.system",
      "blank in a uri"),
+    ("Patient", {"identifier.0.system": "HTTP://example.org"}, "value",
+     "Patient.identifier[0].system", "a scheme is written small"),
+    ("Patient", {"extension.0.url": "urn:"}, "value", "Patient.extension[0].url", "a scheme alone"),
+    ("Patient", {"extension.0": {"url": _RACE + "|6.1.0", "extension": [
+        {"url": "text", "valueString": "x"}]}}, "value", "Patient.extension[0].url",
+     "an extension's url with a version"),
+    ("Patient", {"_birthDate": None}, "structure", "Patient.birthDate", "null beside a value"),
+    ("Patient", {"name.0._given": None}, "structure", "Patient.name[0].given", "null beside a list"),
+    ("Patient", {"photo.0": {"hash": "===="}}, "invariant", "Patient.photo[0]", "no base64"),
+    ("Patient", {"meta.profile": [_BASE + "Observation"]}, "value", "Patient.meta.profile",
+     "another type's base"),
+    ("Patient", {"meta.profile": [_BASE + "Quantity"]}, "value", "Patient.meta.profile",
+     "a type that no resource has"),
+    ("Patient", {"meta.profile": [_RACE]}, "value", "Patient.meta.profile", "an extension's"),
+    ("Patient", {"meta.profile": [_CORE + "us-core-location|6.1.0"]}, "value",
+     "Patient.meta.profile", "a profile by its version"),
     ("Patient", {"identifier.0.system": "urn:oid:1.2.x"}, "value", "Patient.identifier[0].system",
      "no OID"),
     ("Patient", {"photo.0.data": "aGVsbG8"}, "value", "Patient.photo[0].data", "no padding"),

@@ -31,6 +31,8 @@ _ABSENT = {
         }
     ]
 }
+_BASE = "http://hl7.org/fhir/StructureDefinition/"
+_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
 _OMB = "urn:oid:2.16.840.1.113883.6.238"
 _OUTCOME = {
     "fullUrl": "urn:uuid:6f0ad4a6-6a4c-4a60-8f0a-4a1f3c1f0d6f",
@@ -73,6 +75,10 @@ VALID: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("Patient", {"extension.0": deep_extension(20)}, "depth within reason"),
     ("Patient", {"name.0.given": ["Ada", "Eve"], "name.0._given": GONE}, "no shadow"),
     ("Patient", {"active": False}, "false is a value"),
+    ("Patient", {"meta.profile": [_BASE + "Patient|4.0.1", _BASE + "DomainResource"]}, "its base"),
+    ("Patient", {"meta.profile": [_CORE + "us-core-location|7.0.0"]}, "a version not known here"),
+    ("Patient", {"meta.profile": [_BASE + "Observation|5.0.0"]}, "another version of FHIR"),
+    ("Patient", {"identifier.0": {"system": "urn:ietf:rfc:3986", "value": "HTTP://X"}}, "a URI"),
     ("Patient", {"meta.tag": [{"system": _OMB, "code": "2106-3", "display": "WHITE"}]}, "its name"),
     ("Patient", {"meta.tag": [{"system": _OMB, "code": "1010-8", "display": "x"}]}, "not listed"),
     ("Patient", {"text.div": DIV.replace("A ", "A <![CDATA[x]]>")}, "a text beside a section"),
