@@ -12,6 +12,7 @@ from typing import Any
 from fhirbridge.fhir import temporal
 from fhirbridge.fhir.datatype_rules import DATATYPE_RULES, Rule, Value, chosen, has
 from fhirbridge.fhir.questionnaire_rules import QUESTIONNAIRE_RULES
+from fhirbridge.fhir.rare_rules import RARE_RULES
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
 _CLINICAL = _TERMINOLOGY + "condition-clinical"
@@ -203,8 +204,9 @@ RESOURCE_RULES: Mapping[str, tuple[Rule, ...]] = {
     ),
 }
 
+_TABLES = (DATATYPE_RULES, RESOURCE_RULES, QUESTIONNAIRE_RULES, RARE_RULES)
+
 INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
-    **DATATYPE_RULES,
-    **RESOURCE_RULES,
-    **QUESTIONNAIRE_RULES,
+    at: tuple(rule for table in _TABLES for rule in table.get(at, ()))
+    for at in dict.fromkeys(name for table in _TABLES for name in table)
 }
