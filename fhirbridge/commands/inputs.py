@@ -9,10 +9,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import click
 
@@ -37,8 +37,7 @@ _ONE_A_LINE = "write one whole resource on each line, as UTF-8 JSON"
 _MORE = "keep one resource, or name the file .ndjson where there is one a line"
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """One resource of a file as bytes, or (`raw` empty) the error that stands in its place.
 
     `line` is 1 for a whole file, 0 for a file that could not be read at all. The issues have no

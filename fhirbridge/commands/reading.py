@@ -14,6 +14,7 @@ from fhirbridge.commands.inputs import Body
 from fhirbridge.fhir import bundle
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.formats import judged_json
+from fhirbridge.mapping.compile_source import quick
 from fhirbridge.mapping.decode import Decoded
 from fhirbridge.mapping.decode import decode as decode_resource
 from fhirbridge.mapping.losses import losses
@@ -22,6 +23,7 @@ from fhirbridge.outcome import BridgeError, Issue, Severity, failed
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
 
+_record = quick(Record)
 _ENTRY = re.compile(r"Bundle\.entry\[\d+\]")
 
 _LOST = "no row reads this element"
@@ -43,7 +45,7 @@ class Read:
 def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read:
     """The records of a resource or Bundle; what is no valid R4 is told and left out. `losing`: also
     every element that no row reads."""
-    read = Read([body.placed(issue) for issue in body.issues])
+    read = Read([body.placed(issue) for issue in body.issues] if body.issues else [])
     if not body.raw:
         return read
     try:
@@ -54,7 +56,10 @@ def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read
     if not wrong and made["resourceType"] != "Bundle":  # the usual line of a large file
         identity = _identity(made)
         facts = decode_resource(mappings, made, source=identity)
-        if not losing and not any(fact.issues for fact in facts):
+        for fact in facts:
+            if losing or fact.issues:
+                break
+        else:
             _take(mappings, read, identity, "", facts, body)
             return read
     read.issues += [body.placed(issue) for issue in wrong]
@@ -124,20 +129,20 @@ def _take(
 ) -> None:
     for decoded in facts:
         # What is not for this study is told, and no fault of the file.
-        told: Severity | None = "information" if decoded.fate == "refuse" else None
         for issue in decoded.issues:
+            told: Severity | None = "information" if decoded.fate == "refuse" else None
             read.issues.append(replace(body.placed(issue), severity=told or issue.severity))
         if decoded.fate != "record":
             continue
         subject = _subject(mappings, decoded) or identity
         if decoded.patient is None:
             read.patients |= {known: subject for known in (identity, full_url) if known}
-        read.records.append(Record(subject, decoded.form, decoded.fields, body.place))
+        read.records.append(_record(subject, decoded.form, decoded.fields, body.place))
 
 
 def _identity(resource: Mapping[str, Any]) -> str:
-    for one in resource.get("identifier", ()):
-        if "system" in one and "value" in one and resource["resourceType"] != "Patient":
+    for one in () if resource["resourceType"] == "Patient" else resource.get("identifier", ()):
+        if "system" in one and "value" in one:
             return f"{one['system']}|{one['value']}"
     return f"{resource['resourceType']}/{resource.get('id', '')}"
 
@@ -156,7 +161,8 @@ def _subject(mappings: MappingSet, decoded: Decoded) -> str:
 def one_by_one(mappings: MappingSet, given: Iterable[Read]) -> Iterator[Batch]:
     """A record a resource, in flat memory; whose it is, is looked for in its own body alone."""
     for read in given:
-        yield [_owned(record, read.patients) for record in read.records], read.issues
+        known = read.patients
+        yield [_owned(r, known) for r in read.records] if known else read.records, read.issues
 
 
 def merged(mappings: MappingSet, given: Iterable[Read]) -> Iterator[Batch]:

@@ -7,7 +7,7 @@ Does not hold a line beyond its limit, and does not read what a line says.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhirbridge.outcome import Issue
 
@@ -24,8 +24,7 @@ _OTHER_KINDS = (
 Read = Callable[[int], bytes]  # up to so many bytes; none at the end
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What stands on a line, without its end and its blanks.
 
     An error among the issues says why `raw` is empty; else they are remarks on the line's form.
