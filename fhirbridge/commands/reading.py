@@ -55,7 +55,9 @@ def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read
         return read
     if not wrong and made["resourceType"] != "Bundle":  # the usual line of a large file
         identity = _identity(made)
-        facts = decode_resource(mappings, made, source=identity)
+        # A name that is written with escapes may be any name.
+        unmodified = b"modifierExtension" not in body.raw and b"\\u" not in body.raw
+        facts = decode_resource(mappings, made, source=identity, unmodified=unmodified)
         for fact in facts:
             if losing or fact.issues:
                 break

@@ -15,6 +15,7 @@ from fhirbridge.fhir.compile_unit import Unit, identifier
 from fhirbridge.fhir.definitions import Element
 from fhirbridge.fhir.packages import Node
 from fhirbridge.fhir.profile_invariants import RULES
+from fhirbridge.fhir.quick import plain_reference
 
 
 def write(url: str) -> Unit:
@@ -98,9 +99,13 @@ def write_item(node: Node, kind: str, at: str, x: str, unit: Unit) -> None:
     _shaped(node, kind, x, unit)
     if kind == "Reference" and "targets" in node:
         urls = unit.constant(f"URLS_{_listed(node['targets'])}", tuple(node["targets"]))
-        types = {profiles.target_type(url) for url in node["targets"]} - {""}
-        known = unit.constant(f"TYPES_{_listed(node['targets'])}", frozenset(types))
-        unit.refuse_if(f"not {unit.constant('aims', None)}({x}, {known}, {urls}, s)")
+        types = frozenset(profiles.target_type(url) for url in node["targets"]) - {""}
+        known = unit.constant(f"TYPES_{_listed(node['targets'])}", types)
+        aimed = f"not {unit.constant('aims', None)}({x}, {known}, {urls}, s)"
+        if types:  # to be found elsewhere, as most are
+            plain = unit.constant(f"at_{known}", plain_reference(types))
+            aimed = f'not (s.entries is None and {plain}({x}.get("reference", ""))) and {aimed}'
+        unit.refuse_if(aimed)
     for name, child in node.get("children", {}).items():
         if definitions.primitive(kind):
             if child.get("min"):  # what is beside a value was refused already

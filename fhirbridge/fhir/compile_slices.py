@@ -38,7 +38,9 @@ def write(node: Node, element: Element, x: str, unit: Unit, write_item: WriteIte
         for number, (one, test) in enumerate(zip(node["slices"], tests, strict=False)):
             with unit.block(f"{'elif' if number else 'if'} {test}:  # {one['name']}"):
                 unit.add(f"{counters[number]} += 1")
+                unit.known = frozenset((str(test)[1:-1],))
                 write_item(one, element.type, element.path, y, unit)
+                unit.known = frozenset()
         with unit.block("else:" if tests else "if True:"):
             if node["slicing"]["rules"] == "closed":
                 unit.add("return False")

@@ -24,12 +24,14 @@ def identifier(path: str) -> str:
 
 @dataclass(slots=True)
 class Unit:
-    """`constants` are bound to the names in the source; `callees` are other units by name."""
+    """`constants` are bound to the names in the source; `callees` are other units by name; `known`
+    are conditions that hold at the line to come."""
 
     lines: list[str] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     callees: dict[str, str] = field(default_factory=dict)
     indent: int = 0
+    known: frozenset[str] = frozenset()
 
     def add(self, line: str) -> None:
         self.lines.append("    " * self.indent + line)
@@ -43,6 +45,8 @@ class Unit:
 
     def refuse_if(self, condition: str) -> None:
         """`condition` is Python; where it holds the slow pass must look closer."""
+        if condition.removeprefix("not ") in self.known and condition.startswith("not "):
+            return
         with self.block(f"if {condition}:"):
             self.add("return False")
 

@@ -22,46 +22,44 @@ class Parameter(NamedTuple):
 
 
 _SUBJECT = Parameter("reference", ("subject",))
-_IDENTIFIER = Parameter("token", ("identifier",))
-_CODE = Parameter("token", ("code",))
-_CATEGORY = Parameter("token", ("category",))
-_STATUS = Parameter("token", ("status",))
+_USUAL = {"patient": _SUBJECT, "subject": _SUBJECT}
+# name:kind=element+element; a token, and an element of the parameter's own name, where not said.
+_EFFECTIVE = "effectiveDateTime+effectivePeriod+effectiveInstant"
+_TABLE = f"""
+CareTeam: identifier patient subject category status date:date=period
+Condition: identifier patient subject code category clinical-status=clinicalStatus
+    verification-status=verificationStatus
+Consent: identifier patient:reference category scope status date:date=dateTime
+DiagnosticReport: identifier patient subject code category status
+    date:date=effectiveDateTime+effectivePeriod
+Encounter: identifier patient subject class type status date:date=period
+MedicationRequest: identifier patient subject code=medicationCodeableConcept intent status
+    authoredon:date=authoredOn
+Observation: identifier patient subject code category status date:date={_EFFECTIVE}
+Patient: identifier gender birthdate:date=birthDate
+Procedure: identifier patient subject code category status
+    date:date=performedDateTime+performedPeriod
+QuestionnaireResponse: identifier patient subject status authored:date
+ResearchSubject: identifier patient:reference=individual individual:reference status
+    date:date=period
+"""
 
-PARAMETERS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType(
-    {
-        "Patient": {
-            "identifier": _IDENTIFIER,
-            "gender": Parameter("token", ("gender",)),
-            "birthdate": Parameter("date", ("birthDate",)),
-        },
-        "Condition": {
-            "identifier": _IDENTIFIER,
-            "patient": _SUBJECT,
-            "subject": _SUBJECT,
-            "code": _CODE,
-            "category": _CATEGORY,
-            "clinical-status": Parameter("token", ("clinicalStatus",)),
-            "verification-status": Parameter("token", ("verificationStatus",)),
-        },
-        "Procedure": {
-            "identifier": _IDENTIFIER,
-            "patient": _SUBJECT,
-            "subject": _SUBJECT,
-            "code": _CODE,
-            "status": _STATUS,
-            "date": Parameter("date", ("performedDateTime", "performedPeriod")),
-        },
-        "Observation": {
-            "identifier": _IDENTIFIER,
-            "patient": _SUBJECT,
-            "subject": _SUBJECT,
-            "code": _CODE,
-            "category": _CATEGORY,
-            "status": _STATUS,
-            "date": Parameter("date", ("effectiveDateTime", "effectivePeriod", "effectiveInstant")),
-        },
-    }
-)
+
+def _parameter(word: str) -> tuple[str, Parameter]:
+    if word in _USUAL:
+        return word, _USUAL[word]
+    told, _, elements = word.partition("=")
+    name, _, kind = told.partition(":")
+    return name, Parameter(kind or "token", tuple((elements or name).split("+")))
+
+
+def _types() -> Iterator[tuple[str, Mapping[str, Parameter]]]:
+    for line in re.sub(r"\n +", " ", _TABLE).strip().splitlines():
+        name, _, words = line.partition(":")
+        yield name, dict(map(_parameter, words.split()))
+
+
+PARAMETERS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType(dict(_types()))
 
 _LEAP_SECOND = re.compile(r":60(?=[.Z+-])")
 
@@ -106,6 +104,8 @@ def _token(item: Any) -> Iterator[tuple[str, str]]:
         yield from ((c.get("system", ""), c["code"]) for c in item["coding"] if "code" in c)
     elif "value" in item:
         yield item.get("system", ""), item["value"]
+    elif "code" in item:
+        yield item.get("system", ""), item["code"]
 
 
 def span(text: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from fhirbridge.mapping.within import items, recognised
 
 T = TypeVar("T")
 ReadBlock = Callable[[Mapping[str, Any], str, Refer], T | None]
-ReadType = Callable[[Mapping[str, Any], str, Refer], list[T] | None]
+ReadType = Callable[[Mapping[str, Any], str, Refer, bool], list[T] | None]
 Pair = tuple[str, str]
 
 
@@ -78,7 +78,7 @@ def program(mappings: MappingSet, resource_type: str, decoded: type[T]) -> ReadT
     whole.constants["encode"] = msgspec.msgpack.Encoder().encode
     forms = mappings.study.forms.values()
     whole.constants["keys"] = {form.name: frozenset(form.key) for form in forms}
-    with whole.block("def read(r, source, refer):"):
+    with whole.block("def read(r, source, refer, unmodified=False):"):
         if len(candidates) == 1 and candidates[0].recogniser is None:
             only = functions.get(candidates[0].blocks[0].name)
             if only is None:
@@ -106,8 +106,9 @@ def _read(within: list[tuple[FormMapping, Inside]], whole: Source) -> None:
             whole.add("return None")
     # All that is in it, at the speed of C: a walk in Python takes three times as long.
     # Most resources have no E, and one letter is found in no time.
-    whole.add("told = encode(r)")
-    whole.add(f"if {ord('E')} in told and b'modifierExtension' in told:", "    return None")
+    with whole.block("if not unmodified:"):
+        whole.add("told = encode(r)")
+        whole.add(f"if {ord('E')} in told and b'modifierExtension' in told:", "    return None")
     whole.add("return made")
 
 

@@ -48,9 +48,12 @@ def decode(
     source: str,
     root: str = "",
     refer: Refer = unknown,
+    unmodified: bool = False,
 ) -> list[Decoded]:
     """The resource, judged valid R4, in the study's words: one fact, or several (a diagnosis that
     names the primary with its metastasis, the scores of a questionnaire).
+
+    `unmodified` says that nowhere in it is a modifierExtension; else it is looked for.
 
     `source` identifies it where it comes from (`<server or client>|Condition/12`); `root` is the
     FHIRPath that leads to it, its type where it stands alone; `refer` knows the records that other
@@ -59,7 +62,7 @@ def decode(
     told: list[Decoded] | None = None
     try:
         read = mappings.readers.get(resource["resourceType"]) or _reader(mappings, resource)
-        told = read(resource, source, refer)
+        told = read(resource, source, refer, unmodified)
     except (KeyError, TypeError, ValueError, RecursionError):
         told = None  # no JSON, or a list where a code belongs: the interpreter tells
     if told is None:
@@ -85,7 +88,7 @@ def _reader(mappings: MappingSet, resource: Mapping[str, Any]) -> Callable[..., 
     return made
 
 
-def _nothing(resource: Mapping[str, Any], source: str, refer: Refer) -> None:
+def _nothing(resource: Mapping[str, Any], source: str, refer: Refer, unmodified: bool) -> None:
     """Of a type for which nothing is generated."""
 
 

@@ -171,6 +171,10 @@ class MappingSet:
         for mapping in self.files.values():
             yield from ((mapping, i) for i in mapping.inside if i.resource == resource_type)
 
+    def reads(self, resource_type: str) -> bool:
+        """Whether anything is read of resources of the type."""
+        return bool(self.of_resource(resource_type)) or any(self.inside_of(resource_type))
+
     def of_form(self, form: str) -> tuple[FormMapping, ...]:
         """The files that carry the form, its own first."""
         own = [m for m in self.files.values() if m.form.name == form]

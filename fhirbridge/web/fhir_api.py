@@ -69,7 +69,7 @@ def create(type: str) -> Response:
     """One resource; or a Bundle, which some clients post to /Bundle."""
     if type == "Bundle":
         return transaction()
-    _served(type)
+    _read(type)
     if "If-None-Exist" in request.headers:  # rather refused than not listened to
         cause, remedy = "If-None-Exist is not read here", "send a transaction with ifNoneExist"
         raise BridgeError(Issue("not-supported", cause, remedy, place="If-None-Exist"))
@@ -135,6 +135,12 @@ def _served(type: str) -> None:
     if type not in PARAMETERS:
         cause = f"the registry holds no '{type}'"
         raise BridgeError(Issue("not-found", cause, f"it holds {', '.join(PARAMETERS)}"))
+
+
+def _read(type: str) -> None:
+    """What the mappings read may be sent, also where it is never served by itself."""
+    if not service().library.of_site(g.caller.site_name).reads(type):
+        _served(type)
 
 
 def _take(expected: str = "Bundle") -> tuple[Receipt, bool]:

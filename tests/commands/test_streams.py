@@ -220,3 +220,15 @@ def test_a_valid_resource_has_advice_unless_only_errors_are_asked_for(tmp_path: 
     assert (told.code, short.code) == (0, 0)
     assert read_lines(told.out)[0]["issues"]
     assert read_lines(short.out)[0] == {"file": str(path), "line": 1, "valid": True, "issues": []}
+
+
+@pytest.mark.parametrize("name", [b"modifierExtension", rb"modifi\u0065rExtension"])
+def test_what_may_turn_the_meaning_round_is_seen_however_it_is_written(
+    tmp_path: Path, name: bytes
+) -> None:
+    turned = {"modifierExtension": [{"url": "urn:oid:2.999.1", "valueBoolean": True}], **ECOG}
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(lined(turned).replace(b"modifierExtension", name))
+    said = typed("decode", path, "--format", "ndjson")
+    assert (said.code, said.out) == (1, "")
+    assert "x.ndjson:1 Observation.modifierExtension: an unknown modifierExtension" in said.err

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from fhirbridge.fhir.search_parameters import PARAMETERS
 from fhirbridge.fhir.validate import validate
-from tests.web.sender import LESION, MRN, SCT, STUDY, Sender, concept, lesion, person, score
+from fhirbridge.mapping.encode import encode
+from fhirbridge.study.records import Record
+from tests.mapping.files import mappings
+from tests.web.sender import LESION, MRN, SCT, STUDY, Sender, concept, lesion, person, score, whose
 
 VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 OPERATION = {
@@ -18,6 +22,28 @@ OPERATION = {
     "performedDateTime": "2026-02-10",
     "reasonReference": [{"identifier": {"system": LESION, "value": "L-1"}}],
 }
+
+
+# A record of each form that the resources beside are not of.
+OTHERS: list[tuple[str, dict[str, Any]]] = [
+    ("subject", {"study_id": "S-1", "sex": "female", "status": "on_study"}),
+    ("consent", {"consent_id": "C-1", "scope": "study_data", "status": "active"}),
+    ("imaging", {"imaging_id": "I-1", "modality": "xray"}),
+    ("medication", {"medication_id": "M-1", "agent": "denosumab"}),
+    ("assessment", {"assessed_on": "2026-03-09", "mode": "paper"}),
+    ("follow_up", {"seen_on": "2026-03-10"}),
+    ("care_team", {"member_id": "T-1", "role": "medical_oncology"}),
+]
+
+
+@pytest.fixture
+def whole(full: Sender) -> Sender:
+    """And a resource of every type that the study writes of a subject."""
+    for form, fields in OTHERS:
+        made = encode(mappings(), Record("S-1", form, fields), patient=whose())
+        answer = full.push(*(one.resource for one in made))
+        assert "applied" in full.fates(answer), full.receipt(answer)
+    return full
 
 
 @pytest.fixture
@@ -112,7 +138,33 @@ def test_search_by_post_keeps_identifiers_out_of_urls(full: Sender) -> None:
     assert len(answer.get_json()["entry"]) == 1
 
 
-def test_every_claim_of_the_capability_statement_is_kept(full: Sender) -> None:
+def test_every_type_that_is_written_of_a_subject_is_served(whole: Sender) -> None:
+    with whole.service.registry.read(whole.site_id) as unit:
+        held = {
+            row.type
+            for record in unit.records.all(None)
+            for row in unit.resources.of_record(record.id)
+        }
+    assert held == PARAMETERS.keys()
+
+
+def test_a_type_that_is_only_read_may_be_pushed_alone(full: Sender) -> None:
+    given = {
+        "resourceType": "MedicationAdministration",
+        "identifier": [{"system": "urn:oid:2.999.8", "value": "A-1"}],
+        "status": "completed",
+        "medicationCodeableConcept": {"text": "unknown"},
+        "subject": whose(),
+        "effectiveDateTime": "2026-03-01",
+    }
+    answer = full("POST", "/fhir/MedicationAdministration", given)
+    assert answer.status_code == 202
+    assert full.fates(answer) == ["quarantined"]
+    assert full("GET", "/fhir/MedicationAdministration").status_code == 404
+
+
+def test_every_claim_of_the_capability_statement_is_kept(whole: Sender) -> None:
+    full = whole
     statement = full("GET", "/fhir/metadata", Authorization="").get_json()
     assert statement["fhirVersion"] == "4.0.1"
     samples = {"token": "x", "reference": "Patient/1", "date": "2026"}
