@@ -35,8 +35,8 @@ check: venv ## lint, format, types, layers
 	.venv/bin/mypy --strict fhirbridge wsgi.py
 	.venv/bin/python -m pytest -q tests/test_layers.py
 
-hospital: venv ## journeys against a real HAPI FHIR server (Java 17, Maven, npm)
-	.venv/bin/python -m pytest -m hapi tests/journeys -q
+hospital: venv ## journeys against a real HAPI FHIR server, and HL7's packages (Java 17, Maven, npm)
+	.venv/bin/python -m pytest -q -m "hapi or npm" tests
 
 reference: venv ## the judge beside HL7's validator (Java 17, Maven, npm)
 	.venv/bin/python -m bench.reference

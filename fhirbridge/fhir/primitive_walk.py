@@ -5,6 +5,7 @@ Follows https://hl7.org/fhir/R4/json.html#primitive; the elements around them ar
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ ABSENT = object()
 _ANCHORS = frozenset(("canonical", "uri", "url"))
 
 
-class PrimitiveWalk:
+class PrimitiveWalk(ABC):
     """Judges primitive elements, and keeps what the whole walk has found."""
 
     __slots__ = ("anchors", "broken", "ids", "issues")
@@ -28,6 +29,7 @@ class PrimitiveWalk:
         self.broken = 0  # faults of shape: what reads the parts gets none that has one
         self.ids: set[str] = set()  # of elements
 
+    @abstractmethod
     def members(
         self,
         value: Mapping[str, Any],
@@ -38,7 +40,6 @@ class PrimitiveWalk:
         on: Element | None = None,
     ) -> None:
         """Judge the properties of an object: the walk that takes this one in says how."""
-        raise NotImplementedError
 
     # -- findings
 

@@ -1,6 +1,6 @@
 """The generators of the judge's data, on definitions made up for the test, and the files they made.
 
-Where the packages lie in .cache (make bench fetches them), the files must be what the tools make.
+That the files are what the tools make of HL7's packages is seen by `make hospital`, which fetches them.
 """
 
 from __future__ import annotations
@@ -12,17 +12,9 @@ from typing import Any
 
 import pytest
 
+from bench.reference import packages as fetched
 from tools import build_profiles, build_r4, build_terminology, build_ucum, snapshots
 
-ROOT = Path(__file__).resolve().parents[2]
-FETCHED = ROOT / ".cache" / "fhir-packages" / "reference"
-PACKAGES = (
-    FETCHED / "hl7.fhir.r4.examples-4.0.1.tgz",
-    FETCHED / "hl7.terminology.r4-7.0.1.tgz",
-    FETCHED / "hl7.fhir.uv.extensions.r4-5.3.0-ballot-tc1.tgz",
-    ROOT / "tests" / "hapi" / "packages" / "hl7.fhir.us.core-6.1.0.tgz",
-    FETCHED / "hl7.fhir.us.mcode-4.0.0.tgz",
-)
 LARGEST = {
     "profiles.json": 500_000,
     "extensions.json": 700_000,
@@ -47,12 +39,15 @@ def test_the_committed_file_names_its_sources_and_is_lean(name: str) -> None:
     assert len(text.encode()) < LARGEST[name]
 
 
-@pytest.mark.skipif(not all(p.exists() for p in PACKAGES), reason="packages not fetched")
+@pytest.mark.npm
 def test_the_committed_files_are_what_the_tools_make() -> None:
-    profiles, extensions = build_profiles.build(snapshots.Packages(PACKAGES))
+    named = ("hl7.fhir.r4.examples", "hl7.terminology.r4", "hl7.fhir.uv.extensions.r4")
+    official = [fetched.archive(p) for p in fetched.BY_NPM if p.partition("@")[0] in named]
+    found = (*official, fetched.US_CORE, fetched.archive(fetched.MCODE))
+    profiles, extensions = build_profiles.build(snapshots.Packages(found))
     assert build_r4.render(profiles) == _committed("profiles.json")
     assert build_r4.render(extensions) == _committed("extensions.json")
-    for name, content in build_terminology.build(PACKAGES).items():
+    for name, content in build_terminology.build(found).items():
         assert build_r4.render(content) == _committed(name)
 
 
