@@ -87,6 +87,8 @@ class _Body:
         for gate in (self.mapping.gate, self.mapping.where):
             if gate is not None:
                 self._gate(gate, refused="not in", codes=gate.passes)
+        if self.mapping.where is not None:
+            self._answered(self.mapping.where)
         if self.mapping.review is not None:
             self._gate(self.mapping.review, refused="in", codes=self.mapping.review.holds)
         values = Source(names=self.source.names, constants=self.source.constants, indent=1)
@@ -111,6 +113,15 @@ class _Body:
         spot = self.reach.spot(steps)
         with self.source.block(f"for c in {spot.variable}.get('coding', NONE):"):
             self.reach.refuse_if(f"type(c) is not dict or str(c.get('code')) {refused} {known}")
+
+    def _answered(self, where: Gate) -> None:
+        """Refuses where nothing says that the resource is meant."""
+        steps = where.path.steps
+        if definitions.primitive(where.path.type):
+            above = self.reach.spot(steps[:-1])
+            self.reach.refuse_if(f"{above.variable}.get({steps[-1].name!r}) is None")
+        else:
+            self.reach.refuse_if(f"not {self.reach.spot(steps).variable}.get('coding')")
 
     def _row(self, row: Row, out: Source) -> None:
         """The field's value and trace by the first reading that has one."""

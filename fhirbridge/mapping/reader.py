@@ -44,6 +44,8 @@ class Reader:
     def passes(self, gate: Gate, resource: Mapping[str, Any]) -> bool:
         """Whether the status lets its content be read."""
         self.fate, told, at = status(gate, resource, self.here.root)
+        if gate is self.here.mapping.where and not told and self.fate == "record":
+            return self.untold(gate, resource)
         if self.fate not in ("refuse", "hold"):
             return True
         remedy = "nothing to do"
@@ -51,6 +53,16 @@ class Reader:
             own = gate is self.here.mapping.where
             remedy = "a person decides" if own else "send it again when it is final"
         self.issues.append(Issue("business-rule", f"its {gate.path.text} is {told}", remedy, at))
+        return False
+
+    def untold(self, gate: Gate, resource: Mapping[str, Any]) -> bool:
+        """Whether `where` is answered at all: without its answer nothing says that it is meant."""
+        if any(list(codes(found.value)) for found in gate.path.read(resource, root=self.here.root)):
+            return True
+        self.fate = "hold"
+        cause = f"its {gate.path.text} has no code, and without it nothing says that it is meant"
+        place = f"{self.here.root}.{gate.path.text}"
+        self.issues.append(Issue("required", cause, "code it at its source", place))
         return False
 
     def doubt(self, gate: Gate, resource: Mapping[str, Any]) -> None:
