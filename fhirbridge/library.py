@@ -16,7 +16,12 @@ def read(folder: Path) -> dict[str, str]:
     texts: dict[str, str] = {}
     for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.csv")]):
         name = path.relative_to(folder).as_posix()
-        raw = path.read_bytes()
+        try:
+            raw = path.read_bytes()
+        except OSError as fault:
+            cause = f"the file cannot be read: {fault.strerror}"
+            remedy = "see that it is a file, and that it may be read"
+            raise BridgeError(Issue("configuration", cause, remedy, place=name)) from fault
         if len(raw) > MAX_BYTES:
             cause = f"the file is longer than {MAX_BYTES} bytes"
             raise BridgeError(Issue("configuration", cause, "divide it", place=name))

@@ -50,6 +50,15 @@ def test_a_file_that_cannot_be_read_is_named(
     assert told.value.issues[0].place == name
 
 
+def test_a_folder_that_is_called_like_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lesion.yaml").mkdir()
+    with pytest.raises(BridgeError) as raised:
+        library.read(tmp_path)
+    (issue,) = raised.value.issues
+    assert (issue.place, issue.category) == ("lesion.yaml", "configuration")
+    assert "cannot be read" in issue.cause
+
+
 def test_a_folder_without_a_study_is_no_mappings_folder(tmp_path: Path) -> None:
     with pytest.raises(BridgeError) as told:
         library.read(tmp_path)

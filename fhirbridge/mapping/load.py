@@ -69,8 +69,8 @@ def _carriers(documents: list[lined_yaml.Document]) -> dict[str, str]:
     made = {}
     for document in documents:
         given = document.content if isinstance(document.content, dict) else {}
-        form = str(given.get("form"))
-        if given.get("name", form) == form:
+        form = str(given.get("form", ""))
+        if form and given.get("name", form) == form:
             made[form] = str(given.get("resource"))
     return made
 
