@@ -25,7 +25,7 @@ WHOLE = frozenset({""})
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why a value could not be read. `refused`: known, and certainly not for this study. `code`:
-    what is not listed in the crosswalk `walk`."""
+    what is not listed in the crosswalk `walk`. `slip`: which of it fails its check digit."""
 
     category: str
     cause: str
@@ -33,6 +33,7 @@ class Fault:
     refused: bool = False
     code: str = ""
     walk: str = ""
+    slip: str = ""
 
     @property
     def elsewhere(self) -> bool:

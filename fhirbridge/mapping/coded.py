@@ -103,8 +103,12 @@ class Code:
             cause = f"{cause}, and {wrong[0]} fails its check digit"
         line = f"add a line to {self.crosswalk.name}.csv of the site"
         remedy = f"nothing to do; where it is meant, {line}" if foreign else f"{line}, then replay"
-        walk = self.crosswalk.name
-        return Fault("unknown-code", cause, remedy, refused=foreign, code=named, walk=walk)
+        if wrong:  # no crosswalk takes a line with that code
+            remedy = "correct the code at its source"
+        walk, slip = self.crosswalk.name, wrong[0] if wrong else ""
+        return Fault(
+            "unknown-code", cause, remedy, refused=foreign, code=named, walk=walk, slip=slip
+        )
 
     def write(self, value: str) -> Any:
         line = self.crosswalk.back[value]

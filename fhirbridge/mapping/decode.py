@@ -248,6 +248,8 @@ def _together(faults: list[Told]) -> list[Told]:
     remedy = (
         f"nothing to do; where it is meant, {line}" if fault.refused else f"{line}, then replay"
     )
+    if fault.slip:  # its remedy stands: the code is wrong, whatever crosswalk is asked
+        cause, remedy = f"{cause}, and {fault.slip} fails its check digit", fault.remedy
     return [(replace(fault, cause=cause, remedy=remedy), at)] + [
         told for told in faults if told not in unlisted
     ]
