@@ -13,7 +13,7 @@ from typing import Any
 from fhirbridge.mapping import compile_decode
 from fhirbridge.mapping.codecs import Fault
 from fhirbridge.mapping.read_row import Trace
-from fhirbridge.mapping.reader import Here, Reader
+from fhirbridge.mapping.reader import Here, Reader, when_final
 from fhirbridge.mapping.recognise import Fate, Told, modifier, recognise, status
 from fhirbridge.mapping.referring import Refer, unknown
 from fhirbridge.mapping.spec import Block, FormMapping, Inside, MappingSet, Row
@@ -184,8 +184,8 @@ def _inside(
     fate, told, place = (
         status(inside.gate, resource, here.root) if inside.gate else ("record", "", "")
     )
-    if fate == "hold" and resource["resourceType"] != here.mapping.resource:
-        remedy = "send it again when it is final"
+    if inside.gate and fate == "hold" and resource["resourceType"] != here.mapping.resource:
+        remedy = when_final(inside.gate, told)
         return [], [(Fault("business-rule", f"its status is {told}", remedy), place)]
     for item, at in items(resource, inside.items, here.root):
         block, fault = recognised(here.mapping, inside, item, resource, at)

@@ -51,7 +51,7 @@ class Reader:
         remedy = "nothing to do"
         if self.fate == "hold":
             own = gate is self.here.mapping.where
-            remedy = "a person decides" if own else "send it again when it is final"
+            remedy = "a person decides" if own else when_final(gate, told)
         self.issues.append(Issue("business-rule", f"its {gate.path.text} is {told}", remedy, at))
         return False
 
@@ -183,6 +183,13 @@ class Reader:
             if own and own.choice and element and element.choice == own.choice:
                 return given
         return ""
+
+
+def when_final(gate: Gate, told: str) -> str:
+    """The remedy of a status that is not final yet, or that is none."""
+    if told in gate.holds:
+        return "send it again when it is final"
+    return f"give it a status that R4 has, such as {', '.join(sorted(gate.passes))}"
 
 
 def _other_form(name: str, at: str) -> Issue:
