@@ -130,7 +130,8 @@ class InsideReader(RowsReader):
             if "by" in told.given:
                 first["by"] = told.given["by"]
             others = usual.get("accepts") or ()
-            spelled = [first, *({**first, **other} for other in others), *_graded(told, values)]
+            spelled = [first, *_measured(told, usual)]
+            spelled += [*({**first, **other} for other in others), *_graded(told, values)]
             read = [self.reading(one, told.row.field, at, resource=item) for one in spelled]
             readings = tuple(reading for reading in read if reading is not None)
             if readings:
@@ -138,6 +139,20 @@ class InsideReader(RowsReader):
                 row = replace(told.row, readings=readings, absent=absent)
                 made[f"{self.name}.{word}"] = (row,)
         return made
+
+
+def _measured(told: Written, usual: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The row's own accepted units, at the places where an item of these values holds a quantity;
+    before the field's own unit, as in the row."""
+    places = [one["at"] for one in (usual, *(usual.get("accepts") or ())) if _plain(one)]
+    for accepted in told.given.get("accepts") or ():
+        by = str(accepted.get("by", ""))
+        if by.startswith("quantity/"):
+            yield from ({"at": place, "by": by} for place in places)
+
+
+def _plain(reading: Mapping[str, Any]) -> bool:
+    return reading.get("by") == "quantity" and "at" in reading
 
 
 def _graded(told: Written, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
