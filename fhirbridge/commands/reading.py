@@ -183,9 +183,20 @@ def merged(mappings: MappingSet, given: Iterable[Read]) -> Iterator[Batch]:
         groups.setdefault((record.subject, record.form, key), []).append(record)
     for group in groups.values():
         try:
-            yield [*records.merge(mappings.study, group)], []
+            made = [*records.merge(mappings.study, group)]
         except BridgeError as fault:
             yield [], [replace(issue, place=group[-1].source) for issue in fault.issues]
+        else:
+            yield made, [issue for record in made for issue in _unsaid(mappings, record)]
+
+
+def _unsaid(mappings: MappingSet, record: Record) -> Iterator[Issue]:
+    """What the study asks of such a record and nobody has said: without it, it is no whole one. A
+    study id is given at enrolment, not by a hospital."""
+    for issue in records.check(mappings.study, record):
+        if issue.category == "required" and issue.expression != "study_id":
+            at = f"{record.form}.{issue.expression}"
+            yield replace(issue, severity="warning", expression=at, place=record.source)
 
 
 def _owned(record: Record, patients: Mapping[str, str]) -> Record:

@@ -237,6 +237,15 @@ def test_an_invalid_entry_is_told_and_the_others_are_read(tmp_path: Path) -> Non
     assert "Bundle.entry[0].resource.status" in said
 
 
+def test_a_record_without_what_the_study_asks_of_it_is_told(tmp_path: Path) -> None:
+    nail = {"coding": [{"system": "http://snomed.info/sct", "code": "274478003"}]}
+    resource = {"resourceType": "Procedure", "id": "1", "status": "completed", "code": nail}
+    resource |= {"subject": {"reference": "Patient/1"}, "performedString": "in the spring"}
+    found, said = decoded(write(tmp_path, "in.ndjson", json.dumps(resource)))
+    assert [record["form"] for record in found] == ["surgery"]
+    assert said.startswith("warning: in.ndjson:1 surgery.performed_on: performed_on is required")
+
+
 def test_two_values_of_one_visit_are_a_conflict_that_is_told(tmp_path: Path) -> None:
     made = hospital_bundle(observation(valueInteger=1), observation(id="o2", valueInteger=2))
     found, said = decoded(write(tmp_path, "b.json", fhir_json.dump(made)), code=1)
