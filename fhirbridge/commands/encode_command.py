@@ -142,6 +142,10 @@ class Press:
             made = encode_record(self.mappings, record, patient=patient)
         except BridgeError as fault:
             return self.tell([replace(issue, place=record.source) for issue in fault.issues])
+        if not made:
+            cause, remedy = "nothing is said but its key: nothing is written", "give another field"
+            issue = Issue("required", cause, remedy, place=record.source, severity="warning")
+            self.tell([issue])
         for block in made:
             wrong = verdict.judge(block.resource)
             self.tell([replace(issue, place=record.source) for issue in wrong])

@@ -143,6 +143,13 @@ def test_a_faulty_row_is_told_the_others_are_written_and_the_end_is_1(tmp_path: 
     assert "error: in.csv:2 pain_rest: 11 is outside 0 to 10" in done.stderr
 
 
+def test_a_record_of_which_nothing_is_written_is_told(tmp_path: Path) -> None:
+    rows = "study_id,assessed_on,pain_rest\nS-1,2024-05-01,0\nS-1,2024-05-02,\n"
+    done = run("encode", "assessment", write(tmp_path, "in.csv", rows), "-o", tmp_path / "out")
+    assert done.stdout.startswith("1 records of 1 subjects")
+    assert done.stderr.startswith("warning: in.csv:3: nothing is said but its key")
+
+
 def test_an_unknown_form_is_told(tmp_path: Path) -> None:
     file = write(tmp_path, "in.csv", SCORES)
     done = CliRunner().invoke(commands, ["encode", "scores", str(file), "-o", str(tmp_path / "o")])
