@@ -13,7 +13,7 @@ from fhirbridge.book import artefacts, contents
 from fhirbridge.book import page as book_page
 from fhirbridge.commands import inputs, outputs
 from fhirbridge.commands.shared import Workshop, pass_workshop
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.study.values import is_date
 
 PAGE = "book.html"
@@ -38,14 +38,19 @@ def _day(context: click.Context, parameter: click.Parameter, value: str) -> str:
 @inputs.SITE
 @pass_workshop
 def book(workshop: Workshop, out: Path, on: str, site: str) -> None:
-    """Print the mapping: book.html for people, FHIR artefacts and index.json for machines."""
-    told = contents.gather(workshop.library.of_site(site), library.read(workshop.settings.mappings))
+    """Print the mapping: book.html for people, FHIR artefacts and index.json for machines, and an
+    empty CSV file of each form.
+    """
+    mappings = workshop.library.of_site(site)
+    told = contents.gather(mappings, library.read(workshop.settings.mappings))
     made = artefacts.artefacts(told)
     page = book_page.page(told, on=on or datetime.now(UTC).date().isoformat())
     _write(out / PAGE, page.encode())
     for name, artefact in made.items():
         _write(out / name, _json(artefact))
     _write(out / artefacts.INDEX, _json(artefacts.index(told, made)))
+    for form in mappings.study.forms.values():
+        _write(out / f"{form.name}.csv", csv_records.template(form).encode())
     click.echo(f"{PAGE} and {len(made)} artefacts of version {told.mappings.version} in {out}")
 
 

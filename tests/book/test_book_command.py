@@ -25,7 +25,11 @@ def test_page_artefacts_and_index_are_written_and_two_runs_are_the_same(tmp_path
     assert one == two
     assert one["book.html"].decode() == printed.html()
     index = json.loads(one["index.json"])
-    assert {entry["file"] for entry in index["artefacts"]} == {*one} - {"book.html", "index.json"}
+    templates = {f"{form}.csv" for form in mappings().study.forms}
+    others = {"book.html", "index.json", *templates}
+    assert {entry["file"] for entry in index["artefacts"]} == {*one} - others
+    assert templates <= {*one}
+    assert one["follow_up.csv"].startswith(b"study_id,seen_on,visit,alive,disease_status,")
     assert (
         f"{len(index['artefacts'])} artefacts of version {mappings().version}" in results[0].output
     )
