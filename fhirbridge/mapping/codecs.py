@@ -125,18 +125,22 @@ class Number:
 @dataclass(frozen=True, slots=True)
 class NumberWord:
     """A number that a system sends as text; ranges ("6-7") and words are not guessed at. `reasons`
-    are the words that systems send in place of a number, each with its reason of absence."""
+    are the words that systems send in place of a number, each with its reason of absence. A number
+    among them (99) is one where it lies outside the field's `range` alone."""
 
     whole: bool
     reasons: tuple[tuple[str, str], ...] = ()
+    range: tuple[Decimal, Decimal] | None = None
     types = frozenset({"string"})
     parts = WHOLE
 
     def read(self, raw: Any) -> Read:
         text = raw.strip() if isinstance(raw, str) else ""
-        if (_INTEGER if self.whole else _DECIMAL).fullmatch(text):
-            return int(text) if self.whole else Decimal(text)
         reason = dict(self.reasons).get(text.upper())
+        if (_INTEGER if self.whole else _DECIMAL).fullmatch(text):
+            if reason and self.range and not self.range[0] <= Decimal(text) <= self.range[1]:
+                return Absent(reason)
+            return int(text) if self.whole else Decimal(text)
         if reason:
             return Absent(reason)
         return Fault("value", "the text is no single number", "a person must read it")

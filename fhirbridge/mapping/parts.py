@@ -133,7 +133,7 @@ class PartsReader:
             return None
         if kind == "number-word":
             reasons = tuple((line.code.upper(), line.target) for line in walk.forward.values())
-            return codecs.NumberWord(to.type == "integer", reasons)
+            return codecs.NumberWord(to.type == "integer", reasons, to.range)
         code = self.code(walk, path, system)
         if kind == "grade":
             return coded.Grade(code)
