@@ -157,6 +157,7 @@ def test_each_extension_of_the_study_says_where_it_stands_and_what_it_holds() ->
     level = extensions[f"{own}vertebral-level"]
     assert [c["expression"] for c in level["context"]] == [
         "Condition.bodySite",
+        "Observation.bodySite",
         "Procedure.bodySite",
     ]
     value = level["differential"]["element"][-1]
