@@ -140,7 +140,9 @@ def interpret(
         found, wrong = _inside(here, inside, resource)
         facts, faults = facts + found, faults + wrong
     if any(resource.get(inside.items) for _, inside in within):
-        made = [one for one in made if not _says_nothing(mappings, one)]
+        taken, made = made, [one for one in made if not _says_nothing(mappings, one)]
+        if taken and not made:  # it is the study's, whatever the other mappings know of it
+            faults = [told for told in faults if not told[0].refused]
     made += facts
     return made or [_not_taken(candidates, within, faults, resource, root)]
 
