@@ -52,10 +52,13 @@ def planted(resource: dict[str, Any], reading: Reading, junk: Any) -> dict[str, 
         if step.is_list:
             below = next(i for i in below if not step.selector or step.selector.fits(i))
         here = below
-    if last.name.startswith("value"):
+    beside = last.is_list and last.name not in here  # read in place of the value, never written
+    if last.name.startswith("value") or beside:
         for name in [n for n in here if n.startswith("value") or n == "dataAbsentReason"]:
             del here[name]
-    if isinstance(junk, dict) and last.is_list:
+    if beside:
+        here[last.name] = [junk]
+    elif isinstance(junk, dict) and last.is_list:
         kept = {n: v for n, v in here[last.name][0].items() if n == "extension"}
         here[last.name][0] = {**kept, **junk}
     else:
