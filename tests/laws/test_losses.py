@@ -40,7 +40,7 @@ TOLD = [
     ("a note", condition(note=[{"text": "seen by a colleague"}]), ["Condition.note[0].text"]),
     ("a version of a code is read over, an extension on it is not", condition(code={"coding": [{**SIDE, "version": "2020", "extension": [FOREIGN]}]}), ["Condition.code.coding[0].extension[0].url", "Condition.code.coding[0].extension[0].valueString"]),
     ("a stage", condition(stage=[{"summary": concept((LOCAL, "IV"))}]), ["Condition.stage[0].summary.coding[0].system", "Condition.stage[0].summary.coding[0].code"]),
-    ("a value and its words", observation(valueInteger=1, note=[{"text": "tired"}], interpretation=[concept((LOINC, "LA9623-5"))]), ["Observation.note[0].text", "Observation.interpretation[0].coding[0].system", "Observation.interpretation[0].coding[0].code"]),
+    ("a value and its words", observation(valueInteger=1, note=[{"text": "tired"}], method=concept((LOINC, "LA9623-5"))), ["Observation.note[0].text", "Observation.method.coding[0].system", "Observation.method.coding[0].code"]),
     ("an extension on a primitive", {**observation(valueInteger=1), "_valueInteger": {"extension": [FOREIGN]}}, ["Observation.valueInteger.extension[0].url", "Observation.valueInteger.extension[0].valueString"]),
     ("a component that is not known", observation(code=concept((LOCAL, "panel")), component=[{"code": concept((STUDY, "pain-nrs-rest")), "valueInteger": 3}, {"code": concept((LOCAL, "mood")), "valueInteger": 1}]), ["Observation.code.coding[0].system", "Observation.code.coding[0].code", "Observation.component[1].code.coding[0].system", "Observation.component[1].code.coding[0].code", "Observation.component[1].valueInteger"]),
     ("a resource that nobody knows", observation(code=concept((LOCAL, "x"))), ["Observation"]),
