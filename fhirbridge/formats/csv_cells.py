@@ -1,7 +1,8 @@
 """Cells of CSV files: text to a value of a field and back, as one function for each field.
 
 A blank states nothing, a word of ABSENT_REASONS states why there is no value. Lists are divided by
-`;` (words) or blanks (system|value); a backslash keeps a divider inside a word.
+`;` (words) or blanks (system|value); a backslash keeps a divider inside a word, and a word of
+ABSENT_REASONS a text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fhirbridge.study.records import Absent, Identifier
 Parse = Callable[[str], Any]
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
+_DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,18})?([eE][+-]?\d{1,3})?", re.ASCII)  # as in FHIR JSON
 _TRUTHS: Mapping[str, bool] = MappingProxyType(
     {"true": True, "false": False, "yes": True, "no": False}
 )
@@ -35,7 +36,9 @@ def parser(field: Field) -> Parse:
     reasons = {r: Absent(r) for r in ABSENT_REASONS if r not in field.choices}
 
     def parse(cell: str) -> Any:
-        return reasons.get(cell.strip()) or plain(cell)
+        text = cell.strip()
+        kept = text[:1] == "\\" and text.lstrip("\\") in reasons
+        return plain(text[1:]) if kept else reasons.get(text) or plain(cell)
 
     return parse
 
@@ -100,17 +103,21 @@ _PARSERS: Mapping[str, Parse] = MappingProxyType(
 )
 
 
-def cell(value: Any) -> str:
-    """The value as a cell that reads back as the same value."""
-    if isinstance(value, str):
-        return value
+def cell(field: Field, value: Any) -> str:
+    """The value as a cell that reads back as the same value, but for blanks at the ends of a text
+    or a word."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, tuple):
-        if value and isinstance(value[0], Identifier):
-            return " ".join(f"{item.system}|{_kept(item.value, _PAIR_SIGNS)}" for item in value)
-        return ";".join(_kept(word, _WORD_SIGNS) for word in value)
-    return str(value)
+    if isinstance(value, Absent):
+        return value.reason
+    if isinstance(value, tuple) and value and isinstance(value[0], Identifier):
+        return " ".join(
+            f"{_kept(item.system, _PAIR_SIGNS)}|{_kept(item.value, _PAIR_SIGNS)}" for item in value
+        )
+    many = isinstance(value, tuple)
+    text = ";".join(_kept(word, _WORD_SIGNS) for word in value) if many else str(value)
+    is_reason = text.lstrip("\\") in ABSENT_REASONS and text not in field.choices
+    return f"\\{text}" if is_reason else text
 
 
 def _kept(text: str, signs: re.Pattern[str]) -> str:

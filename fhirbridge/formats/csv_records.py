@@ -198,7 +198,7 @@ def write_csv(form: Form, made: Iterable[Record]) -> str:
     rows = csv.writer(out, lineterminator="\r\n")  # RFC 4180; a lone CR in a text is quoted too
     rows.writerow(columns)
     for record in made:
-        cells = {name: csv_cells.cell(value) for name, value in record.fields.items()}
+        cells = {n: csv_cells.cell(form.fields[n], value) for n, value in record.fields.items()}
         cells.setdefault(SUBJECT, record.subject)
         rows.writerow([cells.get(name, "") for name in columns])
     return out.getvalue()
