@@ -27,6 +27,7 @@ _record = quick(Record)
 _ENTRY = re.compile(r"Bundle\.entry\[\d+\]")
 
 _LOST = "no row reads this element"
+_TAKE_BACK = "take back what was read of it before"
 _MAP_IT = "map it, if the study wants it"
 
 Batch = tuple[list[Record], list[Issue]]
@@ -54,7 +55,7 @@ def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read
         read.issues += [body.placed(issue) for issue in fault.issues]
         return read
     if not wrong and made["resourceType"] != "Bundle":  # the usual line of a large file
-        identity = _identity(made)
+        identity = _identity(made, body.place)
         # A name that is written with escapes may be any name.
         unmodified = b"modifierExtension" not in body.raw and b"\\u" not in body.raw
         facts = decode_resource(mappings, made, source=identity, unmodified=unmodified)
@@ -69,9 +70,9 @@ def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read
     if all(places):  # else not an entry is wrong but the whole
         invalid = {place[0] for place in places if place}
         found = [e for e in bundle.entries(_without(made, invalid)) if e.resource is not None]
-        for entry, decoded in _decoded(mappings, sorted(found, key=_after_patients)):
-            assert entry.resource is not None
-            _take(mappings, read, _identity(entry.resource), entry.full_url, decoded, body)
+        for entry, decoded in _decoded(mappings, sorted(found, key=_after_patients), body.place):
+            identity = _of_entry(entry, body.place)
+            _take(mappings, read, identity, entry.full_url, decoded, body)
             if losing:
                 read.issues += _lost(mappings, entry, body)
     return read
@@ -83,10 +84,12 @@ def _lost(mappings: MappingSet, entry: Entry, body: Body) -> Iterator[Issue]:
         yield body.placed(Issue("business-rule", _LOST, _MAP_IT, at, severity="information"))
 
 
-def _decoded(mappings: MappingSet, found: list[Entry]) -> Iterator[tuple[Entry, list[Decoded]]]:
+def _decoded(
+    mappings: MappingSet, found: list[Entry], place: str
+) -> Iterator[tuple[Entry, list[Decoded]]]:
     """Each entry's facts; what refers to another entry is read once these are known."""
     known: dict[str, dict[str, str]] = {}
-    made = [(entry, _decode(mappings, entry, known)) for entry in found]
+    made = [(entry, _decode(mappings, entry, known, place)) for entry in found]
     for entry, facts in made:
         keys = {fact.form: fact.key for fact in facts if fact.key}
         resource = entry.resource or {}
@@ -94,18 +97,18 @@ def _decoded(mappings: MappingSet, found: list[Entry]) -> Iterator[tuple[Entry, 
         known |= {at: keys for at in (entry.full_url, name) if at and keys}
     for entry, facts in made:
         missed = any(issue.category == "not-found" for fact in facts for issue in fact.issues)
-        yield entry, _decode(mappings, entry, known) if missed and known else facts
+        yield entry, _decode(mappings, entry, known, place) if missed and known else facts
 
 
 def _decode(
-    mappings: MappingSet, entry: Entry, known: Mapping[str, Mapping[str, str]]
+    mappings: MappingSet, entry: Entry, known: Mapping[str, Mapping[str, str]], place: str
 ) -> list[Decoded]:
     assert entry.resource is not None
 
     def refer(reference: str) -> Mapping[str, str] | None:
         return known.get(reference)
 
-    source = _identity(entry.resource)
+    source = _of_entry(entry, place)
     return decode_resource(mappings, entry.resource, source=source, root=entry.root, refer=refer)
 
 
@@ -132,8 +135,12 @@ def _take(
     for decoded in facts:
         # What is not for this study is told, and no fault of the file.
         for issue in decoded.issues:
-            told: Severity | None = "information" if decoded.fate == "refuse" else None
-            read.issues.append(replace(body.placed(issue), severity=told or issue.severity))
+            severity: Severity = "information" if decoded.fate == "refuse" else issue.severity
+            read.issues.append(replace(body.placed(issue), severity=severity))
+        if decoded.fate == "withdraw":
+            cause = f"{identity} is withdrawn by its status"
+            told = Issue("business-rule", cause, _TAKE_BACK, severity="information")
+            read.issues.append(body.placed(told))
         if decoded.fate != "record":
             continue
         subject = _subject(mappings, decoded) or identity
@@ -142,11 +149,17 @@ def _take(
         read.records.append(_record(subject, decoded.form, decoded.fields, body.place))
 
 
-def _identity(resource: Mapping[str, Any]) -> str:
+def _of_entry(entry: Entry, place: str) -> str:
+    assert entry.resource is not None
+    return _identity(entry.resource, entry.full_url or f"{place} {entry.root}")
+
+
+def _identity(resource: Mapping[str, Any], place: str) -> str:
+    """What makes it the same resource again; where it says nothing of that, its place alone."""
     for one in () if resource["resourceType"] == "Patient" else resource.get("identifier", ()):
         if "system" in one and "value" in one:
             return f"{one['system']}|{one['value']}"
-    return f"{resource['resourceType']}/{resource.get('id', '')}"
+    return f"{resource['resourceType']}/{resource['id']}" if "id" in resource else place
 
 
 def _subject(mappings: MappingSet, decoded: Decoded) -> str:

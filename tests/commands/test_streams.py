@@ -13,7 +13,7 @@ from fhirbridge.fhir.validate import validate
 from fhirbridge.formats import csv_records, fhir_json
 from tests.commands.typed import typed
 from tests.mapping.files import mappings
-from tests.mapping.hospital import LOINC, concept, observation, quantity
+from tests.mapping.hospital import LOINC, SCT, concept, condition, observation, quantity
 
 PATIENT = {
     "resourceType": "Patient",
@@ -232,3 +232,32 @@ def test_what_may_turn_the_meaning_round_is_seen_however_it_is_written(
     said = typed("decode", path, "--format", "ndjson")
     assert (said.code, said.out) == (1, "")
     assert "x.ndjson:1 Observation.modifierExtension: an unknown modifierExtension" in said.err
+
+
+@pytest.mark.parametrize("name", ["x.ndjson", "x.json"])
+def test_resources_without_id_and_identifier_are_not_taken_for_one(
+    tmp_path: Path, name: str
+) -> None:
+    told = [condition(onsetDateTime="2024-05-01"), condition(bodySite=[concept((SCT, "71341001"))])]
+    for one in told:
+        del one["id"]
+    if name == "x.json":
+        urls = (f"urn:uuid:6f1c2b1e-0c1d-4c55-9a53-{n:012}" for n in range(2))
+        entries = [{"fullUrl": url, "resource": one} for url, one in zip(urls, told, strict=True)]
+        told = [{"resourceType": "Bundle", "type": "collection", "entry": entries}]
+    made = json.loads(typed("decode", file(tmp_path, name, *told)).out)
+    fields = [{n for n in one["fields"] if n in ("bone", "diagnosed_on")} for one in made]
+    assert fields == [{"diagnosed_on"}, {"bone"}]
+    assert len({one["fields"]["lesion_id"] for one in made}) == 2
+
+
+def test_what_is_withdrawn_is_told_and_no_fault(tmp_path: Path) -> None:
+    status = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+    wrong = condition(verificationStatus=concept((status, "entered-in-error")))
+    wrong.pop("clinicalStatus", None)
+    said = typed("decode", file(tmp_path, "x.ndjson", condition(), wrong))
+    told = f"information: x.ndjson:2: Condition/{wrong['id']} is withdrawn by its status"
+    assert [line.split(" -> ")[0] for line in said.err.splitlines() if "withdrawn" in line] == [
+        told
+    ]
+    assert (said.code, len(json.loads(said.out))) == (0, 1)
