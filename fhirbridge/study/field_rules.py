@@ -184,7 +184,8 @@ def _among(given: Mapping[str, Any]) -> Iterator[Fault]:
         yield "'among' is no field with lists of words", "write { field: { word: [words] } }"
         return
     (lists,) = told.values()
-    for word in {word for words in lists.values() for word in words} - {*given.get("choices", ())}:
+    choices = [word for word in _names(given.get("choices")) if isinstance(word, str)]
+    for word in {word for words in lists.values() for word in words}.difference(choices):
         yield f"'among' has the word '{word}', which is no choice", "take it from the choices"
 
 
@@ -206,7 +207,7 @@ def _total(given: Mapping[str, Any]) -> Iterator[Fault]:
             "'by' is no field with a list of fields for each of its words",
             ("write by: { field: { word: [fields] } }"),
         )
-    elif "by" in total and next(iter(total["by"])) not in list(given.get("with", ())):
+    elif "by" in total and next(iter(total["by"])) not in _names(given.get("with")):
         yield "the total is by a field that it may be without", "name the field in 'with'"
     if not isinstance(total.get("alone", False), bool):
         yield "alone: is true or false", "mend the value"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import isfinite
 from typing import Any
 
 from fhirbridge import lined_yaml
@@ -55,7 +56,8 @@ def is_names(given: object) -> bool:
 
 
 def is_number(given: object) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool)
+    """A number that YAML writes in digits: `.inf` and `.nan` limit nothing."""
+    return is_whole(given) or (isinstance(given, float) and isfinite(given))
 
 
 def is_whole(given: object) -> bool:
