@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as part
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fhirbridge.study.values import ABSENT_REASONS, Absent, Identifier, is_date
@@ -114,7 +114,10 @@ class Field:
             return number in self.only
         if self.step is None:
             return True
-        return (number - (self.range[0] if self.range else 0)) % self.step == 0
+        try:
+            return (number - (self.range[0] if self.range else 0)) % self.step == 0
+        except InvalidOperation:  # more steps than a Decimal has digits for
+            return False
 
 
 def _or_absent(field: Field, plain: Fits) -> Fits:

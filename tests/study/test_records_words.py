@@ -80,6 +80,13 @@ def test_a_value_that_may_name_somebody_is_not_repeated(field: Field) -> None:
         assert "Nobody" not in issue.sentence()
 
 
+@pytest.mark.parametrize(("kind", "value"), [("integer", 10**40), ("decimal", Decimal("1E+40"))])
+def test_a_number_of_endless_steps_is_told(kind: str, value: Any) -> None:
+    issue = records.check_value(Field("walked", kind, step=Decimal(10)), value)
+    assert issue is not None
+    assert (issue.category, issue.remedy) == ("business-rule", "give a multiple of 10")
+
+
 def test_a_pattern_is_not_tried_on_a_text_without_end() -> None:
     field = Field("f", "text", pattern="[a-z]*[a-z]*!")
     issue = records.check_value(field, "a" * 1_000_000)
