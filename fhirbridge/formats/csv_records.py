@@ -107,8 +107,9 @@ def _columns(cells: list[str] | None, form: Form, name: str) -> _Columns:
 
 
 def _header(cells: list[str], form: Form, name: str) -> list[str]:
-    columns = [cell.strip().lower() for cell in cells]
     known = {SUBJECT, *form.fields}
+    spelled = {word.lower(): word for word in known} | {word: word for word in known}
+    columns = [spelled.get(word, spelled.get(word.lower(), word)) for word in map(str.strip, cells)]
     place = f"{name}:1"
     faults = [
         Issue("structure", f"the form {form.name} has no field '{c}'", near(c, known), place=place)
@@ -164,19 +165,9 @@ def read_json(study: Study, raw: bytes, *, name: str) -> tuple[list[Record], lis
     faults: list[Issue] = []
     for number, item in enumerate(items, start=1):
         place = f"{name} record {number}"
-        parts = ("subject", "form", "fields")
-        if not isinstance(item, dict) or any(part not in item for part in parts):
-            faults.append(Issue("structure", "no record", f"give {', '.join(parts)}", place=place))
-            continue
-        kinds = (("subject", str), ("form", str), ("fields", dict))
-        if wrong_kinds := [part for part, kind in kinds if not isinstance(item[part], kind)]:
-            cause = f"'{wrong_kinds[0]}' is of the wrong kind"
-            remedy = "subject and form are texts, fields an object"
-            faults.append(Issue("structure", cause, remedy, place=place))
-            continue
-        if item["form"] not in study.forms:
-            cause = f"the study has no form '{item['form']}'"
-            faults.append(Issue("structure", cause, near(item["form"], study.forms), place=place))
+        told = _misfit(study, item)
+        if told is not None:
+            faults.append(replace(told, place=place))
             continue
         values = {n: records.value_from_json(v) for n, v in item["fields"].items()}
         record = Record(item["subject"], item["form"], values, place)
@@ -184,6 +175,27 @@ def read_json(study: Study, raw: bytes, *, name: str) -> tuple[list[Record], lis
         faults += wrong
         made += [] if wrong else [record]
     return made, faults
+
+
+def _misfit(study: Study, item: Any) -> Issue | None:
+    """What keeps an item of a list from being a record of the study."""
+    parts = ("subject", "form", "fields")
+    if not isinstance(item, dict) or any(part not in item for part in parts):
+        return Issue("structure", "no record", f"give {', '.join(parts)}")
+    kinds = (("subject", str), ("form", str), ("fields", dict))
+    for part, kind in kinds:
+        if not isinstance(item[part], kind):
+            remedy = "subject and form are texts, fields an object"
+            return Issue("structure", f"'{part}' is of the wrong kind", remedy)
+    if item["form"] not in study.forms:
+        cause = f"the study has no form '{item['form']}'"
+        return Issue("structure", cause, near(item["form"], study.forms))
+    if not item["subject"].strip():
+        return Issue("required", "the record says not whose it is", "give subject")
+    if item["fields"].get(SUBJECT, item["subject"]) != item["subject"]:
+        cause = f"subject and {SUBJECT} are not the same"
+        return Issue("business-rule", cause, "correct one of them", expression=SUBJECT)
+    return None
 
 
 def template(form: Form) -> str:

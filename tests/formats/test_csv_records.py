@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fhirbridge.formats import csv_cells, csv_records
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.study.definition import Form, Study
+from fhirbridge.study.definition import Field, Form, Study
 from fhirbridge.study.records import Absent, Identifier, Record
 from tests.formats.forms import STUDY
 from tests.study import real, tiny
@@ -45,6 +45,18 @@ def test_a_byte_order_mark_blanks_and_capitals_in_the_header_are_read_over() -> 
     made, faults = read("\ufeffStudy_ID , Assessed_On\r\nS-1, 2024-05-01 \r\n")
     assert faults == []
     assert made[0].fields == {"assessed_on": "2024-05-01"}
+
+
+def test_a_field_with_capitals_has_a_column_however_it_is_written() -> None:
+    fields = {"PSA": Field("PSA", "decimal"), "Day": Field("Day", "date", required=True)}
+    form = Form("blood", "Blood", ("Day",), fields)
+    study = Study("s", "S", "https://example.org", {"blood": form})
+    given = Record("S-1", "blood", {"PSA": Decimal("1.50"), "Day": "2024"}, "x.csv:2")
+    text = csv_records.write_csv(form, [given])
+    assert text.startswith("study_id,PSA,Day")
+    for spelled in (text, text.replace("PSA", "psa").replace("Day", "DAY")):
+        read_back = csv_records.read_csv(study, form, spelled.encode(), name="x.csv")
+        assert read_back == ([given], [])
 
 
 def test_a_reason_of_absence_is_a_word() -> None:
