@@ -186,11 +186,14 @@ class Quantity:
             return Fault("business-rule", "a bound is no value", "a person must read it")
         number = Number(self.whole).read(raw["value"])
         given = raw.get("code", raw.get("unit", ""))
-        if isinstance(number, Fault) or self.fits(given):
+        if self.fits(given):
             return number
         factor = CONVERSIONS.get((given, self.unit)) if raw.get("system", UCUM) == UCUM else None
-        if factor is not None:
-            return Number(self.whole).read(Decimal(raw["value"]) * factor)
+        exact = Number(whole=False).read(raw["value"])
+        if factor is not None and not isinstance(exact, Fault):
+            return Number(self.whole).read(exact * factor)
+        if isinstance(number, Fault):
+            return number
         cause = f"the unit '{given}' is not '{self.unit}'"
         return Fault("business-rule", cause, f"send the value in {self.unit}")
 

@@ -80,6 +80,8 @@ READ: list[tuple[str, Resource, dict[str, Any]]] = [
     ("a grade as a quantity of {score}", observation(valueQuantity=quantity(2)), {"ecog": 2}),
     ("a grade as a quantity without unit", observation(valueQuantity={"value": 2}), {"ecog": 2}),
     ("a whole number with a fraction of zero", observation(code=NRS, valueQuantity=quantity(Decimal("6.0"))), {"pain_rest": 6}),
+    ("a fraction of a larger unit that is whole in ours", procedure(extension=[{"url": mappings().names["duration"], "valueQuantity": quantity(Decimal("1.5"), "h")}]), {"duration_min": 90}),
+    ("a fraction with its unit's own name", procedure(extension=[{"url": mappings().names["blood-loss"], "valueQuantity": quantity(Decimal("0.25"), "L")}]), {"blood_loss_ml": 250}),
     ("trailing zeros are kept", observation(code=PROMIS, valueQuantity=quantity(Decimal("38.10"))), {"promis_pf_t": Decimal("38.10")}),
     ("a decimal as text", observation(code=PROMIS, valueString="38.10"), {"promis_pf_t": Decimal("38.10")}),
     ("a stated reason", observation(dataAbsentReason=concept((REASONS, "not-asked"))), {"ecog": Absent("not-asked")}),
