@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import click
@@ -16,7 +18,7 @@ from fhirbridge.commands import (
     validate_command,
 )
 from fhirbridge.commands.shared import Workshop, tell_issues
-from fhirbridge.outcome import BridgeError
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.settings import Settings
 
 
@@ -58,4 +60,11 @@ def main() -> None:
         commands()
     except BridgeError as fault:
         tell_issues(fault.issues)
+        sys.exit(1)
+    except OSError as fault:
+        if fault.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else its end fails again
+        cause = f"what was made cannot be written: {fault.strerror}"
+        tell_issues([Issue("exception", cause, "make room, then run the command again")])
         sys.exit(1)

@@ -66,8 +66,12 @@ def long_work(files: Sequence[str]) -> Iterator[Bar]:
 
 
 def _size(file: str) -> int:
+    """Bytes for the bar; none of what cannot be opened, which is told when it is its turn."""
     path = Path(file)
-    return path.stat().st_size if path.is_file() else 0
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return 0
 
 
 def unreadable(fault: OSError) -> Issue:
@@ -79,4 +83,4 @@ def unreadable(fault: OSError) -> Issue:
     if isinstance(fault, PermissionError):
         return Issue("forbidden", "the file may not be read", "ask for the right to read it")
     cause = f"the file cannot be read: {fault.strerror}"
-    return Issue("exception", cause, "check the disk that it is on")
+    return Issue("exception", cause, "check its name, and the disk that it is on")

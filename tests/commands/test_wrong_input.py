@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,16 @@ def test_a_missing_file_is_told_and_the_next_is_read(tmp_path: Path, command: st
     assert any(word in said.out for word in ("1 valid", "female", "1 records"))
 
 
+@pytest.mark.parametrize("command", ["validate", "decode", "encode all"])
+@pytest.mark.parametrize("name", [f"{'x' * 300}.json", "in.json/below.json"])
+def test_a_name_that_can_be_no_file_is_told(tmp_path: Path, command: str, name: str) -> None:
+    (tmp_path / "in.json").write_bytes(lined(PATIENT))
+    out = ("-o", tmp_path / "out") if command == "encode all" else ()
+    said = typed(*command.split(), tmp_path / name, *out)
+    assert told(said.lines, f"{name}:", "cannot be read", "check")
+    assert said.code == 1
+
+
 # kind of mistake, file of the mappings, old, new, the word on whose line it is told, cause, remedy
 MAPPINGS = [
     ("a YAML bomb", "lesion.yaml", "", BOMB, "a: &a", "anchors and aliases are not read", "write the value out"),
@@ -183,6 +194,22 @@ def test_an_output_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     said = typed("decode", file, "-o", file / "out")
     assert told(said.lines, "records.json:", "cannot be written", "--out")
     assert said.code == 1
+
+
+@pytest.mark.parametrize("command", ["validate", "decode --format ndjson"])
+def test_an_output_that_is_full_is_told(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "in.ndjson"
+    file.write_bytes(lined(PATIENT))
+    with Path("/dev/full").open("wb") as full:
+        words = [sys.executable, "-m", "fhirbridge", *command.split(), str(file)]
+        buffered = {n: value for n, value in os.environ.items() if n != "PYTHONUNBUFFERED"}
+        ended = subprocess.run(
+            words, env=buffered, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 1
+    assert told(ended.stderr.splitlines(), "", "No space left on device", "make room")
+    assert "Traceback" not in ended.stderr
+    assert "ignored" not in ended.stderr
 
 
 PEAK = """
