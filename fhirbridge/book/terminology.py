@@ -12,7 +12,7 @@ from typing import Any
 from fhirbridge.book import naming, written
 from fhirbridge.book.contents import Contents, Entry
 from fhirbridge.mapping.path import Path
-from fhirbridge.mapping.spec import Block, FormMapping
+from fhirbridge.mapping.spec import Block
 from fhirbridge.study.definition import Field, Form
 
 EQUIVALENCES: Mapping[str, str] = MappingProxyType(
@@ -69,7 +69,7 @@ def _codes(contents: Contents) -> dict[tuple[str, str], str]:
             _add(found, entry.line.system, entry.line.code, entry.line.display)
     for mapping in contents.mappings.files.values():
         for block in mapping.blocks:
-            for path in _paths(mapping, block):
+            for path in _paths(block):
                 for step in path.steps:
                     if step.selector is not None and step.selector.system is not None:
                         _add(found, step.selector.system, step.selector.value, "")
@@ -84,7 +84,7 @@ def _add(found: dict[tuple[str, str], str], system: str, code: str, display: str
         found[system, code] = found.get((system, code)) or display
 
 
-def _paths(mapping: FormMapping, block: Block) -> Iterator[Path]:
+def _paths(block: Block) -> Iterator[Path]:
     for row in block.rows:
         yield from (reading.path for reading in row.readings)
     yield from (fixed.path for fixed in block.fixed)

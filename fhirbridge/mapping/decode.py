@@ -144,7 +144,7 @@ def interpret(
         if taken and not made:  # it is the study's, whatever the other mappings know of it
             faults = [told for told in faults if not told[0].refused]
     made += facts
-    return made or [_not_taken(candidates, within, faults, resource, root)]
+    return made or [_not_taken(candidates, faults, resource, root)]
 
 
 def _says_nothing(mappings: MappingSet, told: Decoded) -> bool:
@@ -215,7 +215,6 @@ def _answered(row: Row, item: Mapping[str, Any]) -> bool:
 
 def _not_taken(
     candidates: tuple[FormMapping, ...],
-    within: list[tuple[FormMapping, Inside]],
     faults: list[Told],
     resource: Mapping[str, Any],
     root: str,

@@ -127,7 +127,7 @@ class Reader:
             read = self.here.mappings.source_key(self.here.source), trace
         self.issues += issues
         if read is None and row.absent is not None and not issues:
-            read = self.stated(row, row.absent, here, at)
+            read = self.stated(row.absent, here, at)
         if read is None:
             return
         wrong = records.check_value(row.field, read[0])
@@ -139,7 +139,7 @@ class Reader:
         self.traces[name] = replace(trace, review=True) if self.review else trace
 
     def stated(
-        self, row: Row, absent: Reading, here: Mapping[str, Any], root: str
+        self, absent: Reading, here: Mapping[str, Any], root: str
     ) -> tuple[Value, Trace] | None:
         """The reason of absence that stands beside the place of the value."""
         found = next(absent.path.read(here, root=root), None)
