@@ -35,7 +35,7 @@ def head(mappings: MappingSet, kind: str, id: str, *, title: str, purpose: str) 
         "name": name if name[0].isalpha() else f"N{name}",
         "title": title,
         "status": "active",
-        "description": purpose,
+        **({"description": purpose} if purpose else {}),
     }
 
 
@@ -50,7 +50,3 @@ def value_set_url(mappings: MappingSet, form: str, field: str) -> str:
 
 def model_url(mappings: MappingSet, form: str) -> str:
     return url_of(mappings, "StructureDefinition", id_of("form", form))
-
-
-def questionnaire_url(mappings: MappingSet, form: str) -> str:
-    return url_of(mappings, "Questionnaire", id_of(form))

@@ -159,7 +159,7 @@ def _see(
 
 def _extension(mappings: MappingSet, url: str, seen: _Extension) -> dict[str, Any]:
     id = url.rpartition("/")[2]
-    told = sorted({field.meaning for field in seen.fields.values()})
+    told = sorted({field.meaning for field in seen.fields.values() if field.meaning})
     purpose = "; ".join(told) or "An extension of the study"
     made = naming.head(mappings, "StructureDefinition", id, title=id, purpose=purpose)
     value: dict[str, Any] = {

@@ -32,7 +32,7 @@ class Column:
 
     def as_json(self) -> dict[str, Any]:
         made = {"name": self.name, "path": self.path, "type": self.type}
-        made["description"] = self.description
+        made |= {"description": self.description} if self.description else {}
         return {**made, "collection": True} if self.collection else made
 
 
@@ -55,7 +55,7 @@ def view(mappings: MappingSet, mapping: FormMapping, block: Block) -> dict[str, 
     made["resource"] = mapping.resource
     if block.profile:
         made["profile"] = [block.profile]
-    columns = [*_usual(mappings, mapping), *_of_rows(mappings, mapping, block)]
+    columns = [*_usual(mappings, mapping), *_of_rows(mapping, block)]
     made["select"] = [{"column": [column.as_json() for column in columns]}]
     where = list(_where(mapping, block))
     if where:
@@ -74,7 +74,7 @@ def _usual(mappings: MappingSet, mapping: FormMapping) -> Iterator[Column]:
         yield Column("patient_reference", path, "string", "Reference to the patient")
 
 
-def _of_rows(mappings: MappingSet, mapping: FormMapping, block: Block) -> Iterator[Column]:
+def _of_rows(mapping: FormMapping, block: Block) -> Iterator[Column]:
     for row in block.rows:
         if not row.reads_only and not isinstance(row.first.codec, Ids):
             at = fhirpath.expression(row.first.path, mapping.resource)

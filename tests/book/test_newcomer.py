@@ -86,3 +86,20 @@ def test_what_has_changed_is_valid(made: dict[str, dict[str, Any]]) -> None:
     for name, one in made.items():
         if "sleep" in str(one) and one["resourceType"] != "ViewDefinition":
             assert [issue.sentence() for issue in validate(one)] == [], name
+
+
+def test_a_field_may_be_without_a_meaning() -> None:
+    line = LINE.replace(", meaning: How the subject has slept", "")
+    made = artefacts.artefacts(
+        printed.of(
+            edited(
+                ("study.yaml", FIELD, line + FIELD),
+                ("assessment.yaml", ROWS, ROW + ROWS),
+                ("crosswalks/sleep.csv", "", CODES),
+            )
+        )
+    )
+    assert "description" not in made["ValueSet-assessment-sleep.json"]
+    assert [issue.sentence() for issue in validate(made["ValueSet-assessment-sleep.json"])] == []
+    (told,) = made["ViewDefinition-assessment-sleep.json"]["select"]
+    assert all(column.get("description") != "" for column in told["column"])
