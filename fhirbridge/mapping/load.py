@@ -6,6 +6,7 @@ Takes texts, not folders; whoever calls has read them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from fhirbridge.study import definition
 from fhirbridge.study.definition import Study, near
 
 _NOT_FORMS = ("study.yaml", "names.yaml")
+_READ = re.compile(r"[^/]+\.yaml|crosswalks/[^/]+\.csv|sites/[^/]+/(?!systems\.csv)[^/]+\.csv")
+_WHERE = "put a .yaml beside study.yaml, a crosswalk into crosswalks/ or sites/<site>/"
 
 
 def load(files: Mapping[str, str], *, site: str = "") -> MappingSet:
@@ -28,7 +31,11 @@ def load(files: Mapping[str, str], *, site: str = "") -> MappingSet:
     `<form>.yaml` a form, `crosswalks/*.csv`, and the site's own `sites/<site>/*.csv`.
     Raises `BridgeError` (configuration) with all faults.
     """
-    faults: list[Issue] = []
+    faults = [
+        Issue("configuration", "the file stands where nothing is read", _WHERE, place=name)
+        for name in sorted(files)
+        if not _READ.fullmatch(name)
+    ]
     walks = _crosswalks(files, site, faults)
     try:
         study = definition.load(files["study.yaml"])

@@ -84,6 +84,17 @@ def test_a_field_that_nobody_maps_is_told_where_it_is_defined() -> None:
     assert told.place == line_of(texts, "study.yaml", "stairs:")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["bone.csv", "sites/bone.csv", "sites/north/lesion.yaml", "sites/north/systems.csv",
+     "crosswalks/north/bone.csv", "forms/lesion.yaml"],
+)  # fmt: skip
+def test_a_file_where_nothing_is_read_is_told(name: str) -> None:
+    (told,) = faults({**TEXTS, name: TEXTS["lesion.yaml"]})
+    assert (told.place, told.cause) == (name, "the file stands where nothing is read")
+    assert "sites/<site>/" in told.remedy
+
+
 def test_a_form_that_two_files_map_is_told() -> None:
     (told,) = faults({**TEXTS, "wound.yaml": TEXTS[L]})
     assert told.place.startswith("wound.yaml:")
