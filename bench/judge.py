@@ -188,7 +188,7 @@ def judged(kinds: Sequence[str]) -> Iterator[tuple[dict[str, Any], Figures]]:
                 holds = found.ratio <= goal
                 yield pipelines.row(name, found.ratio, "ratio", f"<= {goal}", holds=holds), found
             else:
-                yield pipelines.row(name, found.ratio, "ratio", "", holds=None), found
+                yield pipelines.row(name, found.ratio, "ratio"), found
 
 
 def measure() -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import fhirpathpy
 
-from bench import by_hand
+from bench import by_hand, pipelines
 from fhirbridge.formats import fhir_json
 from fhirbridge.library import Library
 from fhirbridge.mapping import decode, encode, fit
@@ -117,18 +117,14 @@ def _words(mappings: MappingSet, form: str) -> dict[str, dict[tuple[str, str], s
     }
 
 
-def _row(name: str, value: float, unit: str, goal: str = "", holds: bool | None = None) -> Row:
-    return {"name": name, "value": value, "unit": unit, "goal": goal, "holds": holds}
-
-
 Row = dict[str, Any]
 
 
 def _below(name: str, pair: tuple[float, float], goal: float) -> list[Row]:
     took, ratio = pair
     return [
-        _row(name, took, "us"),
-        _row(f"{name} / hand-written", ratio, "ratio", f"<= {goal}", ratio <= goal),
+        pipelines.row(name, took, "us"),
+        pipelines.row(f"{name} / hand-written", ratio, "ratio", f"<= {goal}", holds=ratio <= goal),
     ]
 
 
@@ -161,10 +157,10 @@ def writing(mappings: MappingSet) -> list[Row]:
         rows += _below(name, compared(ours, hand, times=2000), 1.2)
         whole = partial(encode.encode, mappings, record, patient=PATIENT)
         took, _ = compared(whole, partial(records.check, mappings.study, record), times=1000)
-        rows.append(_row(f"{name}, checked by the study first", took, "us"))
+        rows.append(pipelines.row(f"{name}, checked by the study first", took, "us"))
         meant = partial(encode.interpret, mappings, record, patient=PATIENT)
         _, ratio = compared(meant, ours, times=100, others=1000)
-        rows.append(_row(f"{name}: interpreted / generated", ratio, "ratio"))
+        rows.append(pipelines.row(f"{name}: interpreted / generated", ratio, "ratio"))
     return rows
 
 
@@ -202,7 +198,7 @@ def reading(mappings: MappingSet) -> list[Row]:
         rows += _below(name, compared(ours, hand, times=2000), 3.5)
         meant = partial(decode.interpret, mappings, resource, source="x")
         _, ratio = compared(meant, ours, times=50, others=1000)
-        rows.append(_row(f"{name}: interpreted / generated", ratio, "ratio"))
+        rows.append(pipelines.row(f"{name}: interpreted / generated", ratio, "ratio"))
     return [*rows, *_fhirpath(mappings, made["surgery"])]
 
 
@@ -216,7 +212,9 @@ def _fhirpath(mappings: MappingSet, resource: dict[str, Any]) -> list[Row]:
         times=3,
         others=1000,
     )
-    return [_row("a surgery in: fhirpathpy / ours", ratio, "ratio", ">= 50", ratio >= 50)]
+    return [
+        pipelines.row("a surgery in: fhirpathpy / ours", ratio, "ratio", ">= 50", holds=ratio >= 50)
+    ]
 
 
 def measure() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench import pipelines
 from fhirbridge.formats import fhir_json
 
 GOAL = 200  # MB resident
@@ -101,11 +102,7 @@ def measure(size_mb: int = 1024) -> list[dict[str, Any]]:
                 raise RuntimeError(f"{words[0]} told {told} of {number} resources")
             name = f"{words[0]} {size_mb} MB of NDJSON"
             results += [
-                _result(f"{name}, peak resident", peak, "MB", f"< {GOAL}", peak < GOAL),
-                _result(name, number / took, "resources/s", "", None),
+                pipelines.row(f"{name}, peak resident", peak, "MB", f"< {GOAL}", holds=peak < GOAL),
+                pipelines.row(name, number / took, "resources/s"),
             ]
     return results
-
-
-def _result(name: str, value: float, unit: str, goal: str, holds: bool | None) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "goal": goal, "holds": holds}
