@@ -8,13 +8,21 @@ from typing import Any
 
 from fhirbridge.book import questionnaires, structures, terminology, views
 from fhirbridge.book.contents import Contents
+from fhirbridge.outcome import BridgeError, Issue
 
 INDEX = "index.json"
 
 
 def artefacts(contents: Contents) -> dict[str, dict[str, Any]]:
-    """Each artefact by the name of its file."""
-    made = {f"{one['resourceType']}-{one['id']}.json": one for one in _all(contents)}
+    """Each artefact by the name of its file. Raises `BridgeError` where two would have one name."""
+    made: dict[str, dict[str, Any]] = {}
+    for one in _all(contents):
+        name = f"{one['resourceType']}-{one['id']}.json"
+        if made.setdefault(name, one) is not one:
+            remedy = "rename a form, field or crosswalk: in an id - and _ are the same"
+            raise BridgeError(
+                Issue("configuration", "two artefacts have one id", remedy, place=name)
+            )
     return dict(sorted(made.items()))
 
 

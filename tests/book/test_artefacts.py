@@ -13,8 +13,9 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.mapping import load
 from fhirbridge.mapping.crosswalk import RELATIONSHIPS
 from fhirbridge.mapping.decode import decode
+from fhirbridge.outcome import BridgeError
 from tests.book import printed
-from tests.mapping.files import TEXTS, mappings
+from tests.mapping.files import TEXTS, edited, mappings
 
 MADE = printed.made()
 STUDY = mappings().study
@@ -250,3 +251,10 @@ def test_the_codes_of_a_site_are_told_as_its_own() -> None:
     assert group["element"][0]["target"][0]["equivalence"] == "equal"
     assert group["element"][0]["target"][0]["comment"] == "A code of the site"
     assert "urn:oid:1.2.3.4" not in fhir_json.dump(dict(MADE)).decode()
+
+
+def test_no_artefact_takes_the_place_of_another() -> None:
+    texts = edited(("crosswalks/bone_region.csv", "", TEXTS["crosswalks/bone-region.csv"]))
+    with pytest.raises(BridgeError, match="two artefacts have one id") as told:
+        artefacts.artefacts(printed.of(texts))
+    assert [issue.place for issue in told.value.issues] == ["ConceptMap-bone-region.json"]
