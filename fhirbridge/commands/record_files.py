@@ -63,9 +63,10 @@ class Source:
                 made, wrong = self._records(body) if body.raw else ([], [])
             except BridgeError as fault:
                 made, wrong = [], [_at(body, issue) for issue in fault.issues]
+            others = [record for record in made if self.form not in (ALL, record.form)]
             yield (
-                [r for r in made if self.form in (ALL, r.form)],
-                [*(body.placed(i) for i in body.issues), *wrong],
+                [record for record in made if self.form in (ALL, record.form)],
+                [*(body.placed(i) for i in body.issues), *wrong, *map(_left_out, others)],
             )
 
     def _records(self, body: Body) -> Batch:
@@ -77,6 +78,11 @@ class Source:
             [replace(r, source=body.place) for r in made],
             [replace(issue, place=body.place) for issue in wrong],
         )
+
+
+def _left_out(record: Record) -> Issue:
+    cause, remedy = f"it is a record of the form {record.form}", f"say {ALL} to encode every form"
+    return Issue("business-rule", cause, remedy, place=record.source, severity="information")
 
 
 def _at(body: Body, issue: Issue) -> Issue:

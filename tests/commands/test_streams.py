@@ -261,3 +261,17 @@ def test_what_is_withdrawn_is_told_and_no_fault(tmp_path: Path) -> None:
         told
     ]
     assert (said.code, len(json.loads(said.out))) == (0, 1)
+
+
+def test_a_record_of_another_form_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    lesion = {"subject": "S-1", "form": "lesion", "fields": {"lesion_id": "L1", "bone": "femur"}}
+    score = {
+        "subject": "S-1",
+        "form": "assessment",
+        "fields": {"assessed_on": "2024-05-01", "ecog": 1},
+    }
+    path.write_bytes(fhir_json.dump([lesion, score]))
+    said = typed("encode", "assessment", path, "-o", tmp_path / "out")
+    assert said.code == 0
+    assert "x.json record 1: it is a record of the form lesion -> say all" in said.err
