@@ -23,6 +23,7 @@ from fhirbridge.fhir import (
 )
 from fhirbridge.fhir.compile_unit import Unit, identifier
 from fhirbridge.fhir.quick import Around
+from fhirbridge.fhir.quick_memory import Memory
 from fhirbridge.fhir.surroundings import Entries, Target
 from fhirbridge.fhir.validate import validate
 from fhirbridge.outcome import Issue
@@ -65,7 +66,7 @@ class _Program:
     __slots__ = ("extensions", "functions", "names", "profiles", "types")
 
     def __init__(self) -> None:
-        memory = quick.Memory()
+        memory = Memory()
         learn = (memory.new_uri, memory.new_day, memory.new_coding, memory.right_alone)
         own = (self.held, self.whole, self.fits, self.fits_inside, self.aims, *learn)
         self.names: dict[str, Any] = {f.__name__: f for f in own}  # globals of what is compiled
