@@ -91,13 +91,15 @@ def bodies(path: str, limit: int, bar: Bar, *, short: bool = False) -> Iterator[
 
 def bodies_of(read: Read, path: str, name: str, limit: int) -> Iterator[Body]:
     """The same, of a file that is open."""
-    nothing = True
-    for body in _bodies(read, path, name, limit):
-        nothing = nothing and not body.raw and not failed(body.issues)
+    given = _bodies(read, path, name, limit)
+    for body in given:
         yield body
-    if nothing:
+        if body.raw or failed(body.issues):
+            break
+    else:
         empty = Issue("structure", "the file is empty", "leave it out, or see how it was written")
         yield Body(path, 0, b"", (empty,))
+    yield from given
 
 
 @contextmanager

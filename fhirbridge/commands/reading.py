@@ -55,15 +55,16 @@ def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read
         read.issues += [body.placed(issue) for issue in fault.issues]
         return read
     if not wrong and made["resourceType"] != "Bundle":  # the usual line of a large file
-        identity = _identity(made, body.place)
-        # A name that is written with escapes may be any name.
-        unmodified = b"modifierExtension" not in body.raw and b"\\u" not in body.raw
-        facts = decode_resource(mappings, made, source=identity, unmodified=unmodified)
+        place = body.place
+        identity = _identity(made, place)
+        plain = _is_unmodified(body.raw)
+        facts = decode_resource(mappings, made, source=identity, unmodified=plain)
         for fact in facts:
-            if losing or fact.issues:
+            if losing or fact.issues or fact.fate != "record":
                 break
         else:
-            _take(mappings, read, identity, "", facts, body)
+            for fact in facts:
+                _add(mappings, read, fact, identity, place)
             return read
     read.issues += [body.placed(issue) for issue in wrong]
     places = [_ENTRY.match(issue.expression) for issue in wrong if failed([issue])]
@@ -76,6 +77,12 @@ def read_body(mappings: MappingSet, body: Body, *, losing: bool = False) -> Read
             if losing:
                 read.issues += _lost(mappings, entry, body)
     return read
+
+
+def _is_unmodified(raw: bytes) -> bool:
+    """Surely no modifierExtension: one letter is found in no time, and a name that is written with
+    escapes may be any name."""
+    return (b"E" not in raw or b"modifierExtension" not in raw) and b"\\" not in raw
 
 
 def _lost(mappings: MappingSet, entry: Entry, body: Body) -> Iterator[Issue]:
@@ -141,12 +148,27 @@ def _take(
             cause = f"{identity} is withdrawn by its status"
             told = Issue("business-rule", cause, _TAKE_BACK, severity="information")
             read.issues.append(body.placed(told))
-        if decoded.fate != "record":
-            continue
-        subject = _subject(mappings, decoded) or identity
-        if decoded.patient is None:
-            read.patients |= {known: subject for known in (identity, full_url) if known}
-        read.records.append(_record(subject, decoded.form, decoded.fields, body.place))
+        if decoded.fate == "record":
+            _add(mappings, read, decoded, identity, body.place)
+            if decoded.patient is None and full_url:
+                read.patients[full_url] = read.patients[identity]
+
+
+def _add(mappings: MappingSet, read: Read, decoded: Decoded, identity: str, place: str) -> None:
+    """A record of what was read; the subject is the study id where the resource says it, else the
+    patient's reference as it stands."""
+    patient = decoded.patient
+    if patient is None:
+        study_id = decoded.fields.get("study_id")
+        subject = study_id if isinstance(study_id, str) and study_id else identity
+        read.patients[identity] = subject
+    else:
+        told = patient.get("identifier")
+        if told and told.get("system") == mappings.names["study-id"]:
+            subject = str(told.get("value"))
+        else:
+            subject = patient.get("reference") or identity
+    read.records.append(_record(subject, decoded.form, decoded.fields, place))
 
 
 def _of_entry(entry: Entry, place: str) -> str:
@@ -160,17 +182,6 @@ def _identity(resource: Mapping[str, Any], place: str) -> str:
         if "system" in one and "value" in one:
             return f"{one['system']}|{one['value']}"
     return f"{resource['resourceType']}/{resource['id']}" if "id" in resource else place
-
-
-def _subject(mappings: MappingSet, decoded: Decoded) -> str:
-    """The study id where the resource says it, else the patient's reference as it stands."""
-    if decoded.patient is None:
-        study_id = decoded.fields.get("study_id")
-        return study_id if isinstance(study_id, str) else ""
-    identifier = decoded.patient.get("identifier")
-    if identifier and identifier.get("system") == mappings.names["study-id"]:
-        return str(identifier.get("value"))
-    return str(decoded.patient.get("reference", ""))
 
 
 def one_by_one(mappings: MappingSet, given: Iterable[Read]) -> Iterator[Batch]:
