@@ -11,10 +11,12 @@ from fhirbridge.registry.vault import key
 from fhirbridge.settings import Settings
 from fhirbridge.web import access, errors
 from fhirbridge.web.fhir_api import door
+from fhirbridge.web.oauth import discovery, oauth
 from fhirbridge.web.receipts import receipts
 from fhirbridge.web.service import Service
 
-_OPEN = frozenset({"fhir.metadata", "healthz"})
+# A request for a token brings its credential in its body, and nothing else in it.
+_OPEN = frozenset({"fhir.metadata", "healthz", "smart.configuration", "oauth.token"})
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -35,6 +37,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.register_blueprint(door)
     app.register_blueprint(receipts)
+    app.register_blueprint(oauth)
+    app.register_blueprint(discovery)
     app.add_url_rule("/healthz", "healthz", lambda: Response("ok\n", content_type="text/plain"))
     errors.install(app)
 

@@ -9,11 +9,15 @@ from typing import Any
 
 from fhirbridge.fhir.search_parameters import PARAMETERS
 
+_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
 
 def statement(
-    resource_types: Iterable[str], *, base: str, version: str, date: str
+    resource_types: Iterable[str], *, base: str, version: str, date: str, token_url: str = ""
 ) -> dict[str, Any]:
-    """What the registry's FHIR door does for these types; `date` is that of the release."""
+    """What the registry's FHIR door does for these types; `date` is that of the release, and
+    `token_url` empty where API keys alone are taken.
+    """
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -26,12 +30,24 @@ def statement(
         "rest": [
             {
                 "mode": "server",
-                "security": {"description": "Authorization: Bearer with an API key of the site"},
+                "security": _security(token_url),
                 "resource": [_resource(name) for name in sorted(resource_types)],
                 "interaction": [{"code": "transaction"}],
             }
         ],
     }
+
+
+def _security(token_url: str) -> dict[str, Any]:
+    """HL7's extension `oauth-uris` is left out: it wants an `authorize` URL too, and there is none;
+    clients look into `.well-known/smart-configuration`.
+    """
+    told = "Authorization: Bearer with an API key of the site"
+    if not token_url:
+        return {"description": told}
+    smart = {"system": _SERVICES, "code": "SMART-on-FHIR", "display": "SMART-on-FHIR"}
+    told += f", or with an access token of {token_url} (SMART Backend Services)"
+    return {"service": [{"coding": [smart]}], "description": told}
 
 
 def _resource(name: str) -> dict[str, Any]:

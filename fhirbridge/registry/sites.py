@@ -27,7 +27,8 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A sender's key: its public prefix and the hash of its secret."""
+    """A sender: the public prefix of its key and the hash of its secret, or the scopes of one that
+    signs."""
 
     id: str
     site_id: str
@@ -36,6 +37,7 @@ class Client:
     secret_hash: str
     created_at: datetime
     revoked_at: datetime | None
+    scopes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,12 @@ class Clients:
         return made
 
     def find(self, prefix: str) -> Client | None:
-        """The client that may come in with this prefix, of any site for a unit without one."""
+        """The client that may come in with this key's prefix, of any site for a unit without
+        one.
+        """
         client = tables.client.c
         found = select(tables.client).where(client.prefix == prefix, client.revoked_at.is_(None))
+        found = found.where(client.scopes.is_(None))
         if self.scope.site is not None:
             found = found.where(client.site_id == self.scope.site)
         return self.scope.one(Client, found)

@@ -37,6 +37,7 @@ client = Table(
     *texts("id", "name", "prefix", "secret_hash"),
     must("created_at", Moment()),
     may("revoked_at", Moment()),
+    may("scopes"),  # None: an API key, which has all of its site
     primary("id"),
     unique("name"),
     UniqueConstraint("prefix"),

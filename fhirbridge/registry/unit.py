@@ -15,6 +15,7 @@ from fhirbridge.registry.resources import Resources
 from fhirbridge.registry.runs import Cursors, Runs
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.sites import Clients, Connections, Sites
+from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects
 
 
@@ -27,6 +28,9 @@ class Unit:
         self.site_id = scope.site
         self.sites = Sites(scope)
         self.clients = Clients(scope)
+        self.signers = Signers(scope)
+        self.assertions = Assertions(scope)
+        self.tokens = Tokens(scope)
         self.connections = Connections(scope)
         self.subjects = Subjects(scope)
         self.messages = Messages(scope)

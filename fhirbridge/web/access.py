@@ -1,8 +1,8 @@
-"""Who may come in: API keys of a site's clients, `fb_<prefix>_<secret>`, told once and kept as a
-hash.
+"""Who may come in: API keys of a site's clients, `fb_<prefix>_<secret>`, and access tokens of
+clients that sign, `fbt_<secret>`. Both are told once and kept as a hash.
 
-The site comes from the key and from nothing else. Compared in constant time, for unknown prefixes
-too.
+The site comes from the credential and from nothing else. Keys are compared in constant time, for
+unknown prefixes too; a token is looked up by its hash, which tells nothing of it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,34 @@ from dataclasses import dataclass
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
+from fhirbridge.web.scopes import EVERYTHING, Scopes
 
+_TOKEN = "fbt_"
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated client and the site that it speaks for."""
+    """An authenticated client, the site that it speaks for, and what it may do there."""
 
     site_id: str
     site_name: str
     client: str
+    scopes: Scopes = EVERYTHING
 
     @property
     def source(self) -> str:
         return f"client:{self.client}"
+
+    def must(self, letters: str, type: str) -> None:
+        """Raise `BridgeError` (forbidden) unless the scopes allow every letter for the type."""
+        if not self.scopes.allow(type, letters):
+            raise forbidden(f"system/{type}.{letters}")
+
+
+def forbidden(scope: str) -> BridgeError:
+    cause = f"the access token's scopes do not allow {scope}"
+    return BridgeError(Issue("forbidden", cause, "ask for a token with that scope"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +59,31 @@ def new_key(token: Callable[[int], str] = secrets.token_hex) -> NewKey:
     return NewKey(f"fb_{prefix}_{secret}", prefix, _hash(secret))
 
 
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """`text` goes to the client; `hash` is kept."""
+
+    text: str
+    hash: str
+
+
+def new_token() -> NewToken:
+    text = f"{_TOKEN}{secrets.token_urlsafe(32)}"
+    return NewToken(text, _hash(text))
+
+
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
-    """The client of `Authorization: Bearer KEY` or `X-API-Key: KEY`; else `BridgeError` (login)."""
+    """The client of `Authorization: Bearer KEY-OR-TOKEN` or `X-API-Key: KEY`; else `BridgeError`
+    (login).
+    """
     scheme, _, token = authorization.partition(" ")
     given = token.strip() if scheme.lower() == "bearer" else api_key.strip()
+    if scheme.lower() == "bearer" and given.startswith(_TOKEN):
+        return _bearer(registry, given)
     parts = given.split("_")
     prefix, secret = (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "fb" else ("", "")
     with registry.read(None) as unit:
@@ -66,3 +96,13 @@ def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
         remedy = "send 'Authorization: Bearer KEY' with the key that the registry gave your site"
         raise BridgeError(Issue("login", cause, remedy))
     return Caller(site.id, site.name, client.name)
+
+
+def _bearer(registry: Registry, token: str) -> Caller:
+    with registry.read(None) as unit:
+        found = unit.tokens.find(_hash(token))
+        site = unit.sites.by_id(found.site_id) if found else None
+    if found is None or site is None:
+        cause = "the access token is not known, has ended, or its client was revoked"
+        raise BridgeError(Issue("login", cause, "get a new one from the token endpoint"))
+    return Caller(site.id, site.name, found.client, Scopes.of(found.scopes))

@@ -14,7 +14,7 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
-_LOG = logging.getLogger("fhirbridge.web")
+LOG = logging.getLogger("fhirbridge.web")
 _CATEGORIES = {
     400: "structure",
     401: "login",
@@ -42,7 +42,7 @@ def install(app: Flask) -> None:
 
 def _bridge_error(fault: BridgeError) -> Response:
     status = fault.policy.status
-    _LOG.log(fault.policy.level, "refused %s", fault.issues[0].category)
+    LOG.log(fault.policy.level, "refused %s", fault.issues[0].category)
     made = answer(operation_outcome(fault.issues), status)
     if status == 401:
         made.headers["WWW-Authenticate"] = "Bearer"
@@ -66,6 +66,12 @@ def _http_error(fault: HTTPException) -> Response:
 
 
 def _unexpected(fault: Exception) -> Response:
+    log_unexpected(fault)
+    issue = Issue("exception", "fhirbridge failed here", "send it again; tell us if it stays so")
+    return answer(operation_outcome([issue]), 500)
+
+
+def log_unexpected(fault: Exception) -> None:
     """A defect of ours: named by its type in the log, for its text may hold a patient's data."""
     frames = []
     trace = fault.__traceback__
@@ -73,6 +79,4 @@ def _unexpected(fault: Exception) -> Response:
         code = trace.tb_frame.f_code
         frames.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}")
         trace = trace.tb_next
-    _LOG.error("unexpected %s at %s", type(fault).__name__, " < ".join(reversed(frames[-6:])))
-    issue = Issue("exception", "fhirbridge failed here", "send it again; tell us if it stays so")
-    return answer(operation_outcome([issue]), 500)
+    LOG.error("unexpected %s at %s", type(fault).__name__, " < ".join(reversed(frames[-6:])))

@@ -22,7 +22,7 @@ from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import project
 from fhirbridge.sync.ingest import Incoming, ingest
-from fhirbridge.web import searching
+from fhirbridge.web import access, pushed, searching
 from fhirbridge.web.errors import answer
 from fhirbridge.web.service import Service
 
@@ -31,6 +31,7 @@ door = Blueprint("fhir", __name__, url_prefix="/fhir")
 
 _JSON_TYPES = ("application/fhir+json", "application/json", "application/json+fhir", "")
 _TAKEN = ("applied", "unchanged")
+_WRITES = "cu"  # a record's key decides whether a push creates or updates: it needs both
 
 Facts = tuple[ReceiptEntry, ...]
 """The lines of a receipt that are about one entry."""
@@ -49,7 +50,13 @@ def _base() -> str:
 def metadata() -> Response:
     base = _base()
     return answer(
-        capability.statement(PARAMETERS, base=base, version=version("fhirbridge"), date=RELEASED)
+        capability.statement(
+            PARAMETERS,
+            base=base,
+            version=version("fhirbridge"),
+            date=RELEASED,
+            token_url=service().token_url,
+        )
     )
 
 
@@ -57,6 +64,8 @@ def metadata() -> Response:
 @door.post("", strict_slashes=False)
 def transaction() -> Response:
     """A transaction Bundle, worked off before the answer."""
+    if not g.caller.scopes.allow_somewhere(_WRITES):
+        raise access.forbidden(f"system/TYPE.{_WRITES} of any type")
     receipt, fresh = _take()
     with service().registry.read(g.caller.site_id) as unit:
         entries = [_response_entry(unit, facts) for facts in _by_entry(receipt)]
@@ -69,6 +78,7 @@ def create(type: str) -> Response:
     """One resource; or a Bundle, which some clients post to /Bundle."""
     if type == "Bundle":
         return transaction()
+    g.caller.must(_WRITES, type)
     _read(type)
     if "If-None-Exist" in request.headers:  # rather refused than not listened to
         cause, remedy = "If-None-Exist is not read here", "send a transaction with ifNoneExist"
@@ -84,11 +94,14 @@ def create(type: str) -> Response:
     if row is None or row.deleted or not whole:
         return answer(operation_outcome(_issues(facts)), int(status[:3]), **headers)
     made = 201 if fresh and status.startswith("201") else 200
+    if not g.caller.scopes.allow(row.type, "r"):  # it may hold more than was sent
+        body = operation_outcome(_issues(facts))
     return answer(body, made, **headers, **_versioned(row))
 
 
 @door.get("/<type>/<id>")
 def read(type: str, id: str) -> Response:
+    g.caller.must("r", type)
     _served(type)
     with service().registry.read(g.caller.site_id) as unit:
         row = unit.resources.get(type, id)
@@ -104,16 +117,19 @@ def read(type: str, id: str) -> Response:
 
 @door.get("/<type>")
 def search(type: str) -> Response:
+    g.caller.must("s", type)
     return _search(type, list(request.args.items(multi=True)))
 
 
 @door.post("/<type>/_search")
 def search_by_post(type: str) -> Response:
+    g.caller.must("s", type)
     given = [*request.args.items(multi=True), *request.form.items(multi=True)]
     return _search(type, given)
 
 
 def _search(type: str, given: list[tuple[str, str]]) -> Response:
+    """Its callers have looked at the scopes before they read parameters."""
     _served(type)
     wanted = searching.read(type, given)
     filters: dict[str, Any] = {"tokens": wanted.tokens, "dates": wanted.dates}
@@ -149,6 +165,9 @@ def _take(expected: str = "Bundle") -> tuple[Receipt, bool]:
         cause = f"'{request.mimetype}' is not read here"
         raise BridgeError(Issue("media-type", cause, "send application/fhir+json"))
     body = request.get_data()
+    if expected == "Bundle" and not g.caller.scopes.allow("*", _WRITES):
+        for type in pushed.types(body):
+            g.caller.must(_WRITES, type)
     key = request.headers.get("Idempotency-Key", "") or hashlib.sha256(body).hexdigest()
     incoming = Incoming(g.caller.source, f"push/{expected}", key, body)
     here = service()

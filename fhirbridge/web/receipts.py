@@ -40,11 +40,15 @@ class ReceiptSchema(Schema):
 
 @receipts.get("/<id>")
 def read(id: str) -> Response:
-    """A receipt of another site answers like one that does not exist."""
+    """A receipt of another site answers like one that does not exist; so does one of another
+    client, to a caller that may not read everything.
+    """
     registry = current_app.extensions["fhirbridge"].registry
     with registry.read(g.caller.site_id) as unit:
         receipt = unit.receipts.get(id)
-    if receipt is None:
+        message = unit.messages.get(receipt.message_id) if receipt else None
+    own = message is not None and message.source == g.caller.source
+    if receipt is None or not (own or g.caller.scopes.allow("*", "r")):
         cause = "there is no receipt with this id"
         raise BridgeError(Issue("not-found", cause, "take it from the answer's X-Receipt header"))
     told: dict[str, Any] = ReceiptSchema().dump(receipt)

@@ -20,3 +20,9 @@ class Service:
     def fhir_base(self, host_url: str) -> str:
         """The door's own URL: the setting, or what the request called us."""
         return f"{(self.settings.base_url or host_url).rstrip('/')}/fhir"
+
+    @property
+    def token_url(self) -> str:
+        """Where clients that sign get their tokens; "" where the settings do not say who we are."""
+        base = self.settings.base_url.rstrip("/")
+        return f"{base}/oauth/token" if base else ""

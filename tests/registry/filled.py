@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,10 @@ from fhirbridge.registry.records import Record
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.sites import Connection
+from fhirbridge.registry.smart import PublicKey
 from fhirbridge.registry.subjects import Subject
 
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
 MRN = ("urn:oid:2.999.1", "100")
 
 
@@ -31,6 +34,7 @@ class House:
     held: Held
     run: Run
     pseudonym: str
+    signer: str
 
 
 def save(
@@ -55,6 +59,9 @@ def furnish(unit: Unit) -> House:
     subject = unit.subjects.enrol("S-1", [MRN])
     connection = unit.connections.add("hapi", "http://hospital.example/fhir")
     unit.clients.add("mirth", prefix=f"fb_{unit.site_id}", secret_hash="0" * 64)
+    keys = [PublicKey("k-1", "ES384", {"kty": "EC"})]
+    signer = unit.signers.add("lab", scopes="system/*.rs", keys=keys)
+    unit.tokens.add(signer, f"t-{unit.site_id}", scopes="system/*.rs", until=LATER)
     message, _ = unit.messages.keep("client:mirth", "bundle", "k-1", b'{"resourceType":"Bundle"}')
     record = save(unit, "record-1", subject.id, {"size": Decimal("1.10")})
     origin = unit.origins.put(
@@ -84,4 +91,4 @@ def furnish(unit: Unit) -> House:
     unit.deliveries.put(connection.id, resource.id, state="sent", sent_sha256=resource.sha256)
     pseudonym = unit.subjects.pseudonym(*MRN)
     made = (subject, connection, message, record, origin, proposal, resource, receipt, held, run)
-    return House(*made, pseudonym)
+    return House(*made, pseudonym, signer)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import sqlite
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, tables
+from fhirbridge.registry.smart import PublicKey
 from tests.registry.filled import MRN, furnish
 
 
@@ -63,7 +64,9 @@ def test_upgrading_a_database_with_data_keeps_it(registry: Registry, url: str, k
         house = furnish(unit)
         unit.commit()
     with registry.engine.begin() as connection:  # as the first release had it
-        connection.execute(text("DROP TABLE origin_record"))
+        for table in ("origin_record", "access_token", "assertion_seen", "client_key"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("ALTER TABLE client DROP COLUMN scopes"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         led = text("UPDATE origin SET record_id = :record")
         connection.execute(led, {"record": house.record.id})
@@ -73,6 +76,33 @@ def test_upgrading_a_database_with_data_keeps_it(registry: Registry, url: str, k
         assert unit.subjects.by_identity(*MRN) == house.subject
         assert unit.origins.records(house.origin.id) == [house.record.id]
         assert unit.origins.of_record(house.record.id) == [house.origin]
+        assert ("mirth", None) in [(one.name, one.scopes) for one in unit.clients.all()]
+    with again.unit(site.id) as unit:
+        signer = unit.signers.add("new", scopes="system/*.rs", keys=[PublicKey("k", "ES384", {})])
+        assert unit.signers.find(signer, "k") is not None
+    again.close()
+
+
+def test_a_database_of_the_second_version_takes_signing_clients(
+    registry: Registry, url: str, key: bytes, alpha: str
+) -> None:
+    with registry.unit(alpha) as unit:
+        unit.clients.add("mirth", prefix="p1", secret_hash="h")
+        unit.commit()
+    with registry.engine.begin() as connection:
+        for table in ("access_token", "assertion_seen", "client_key"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("ALTER TABLE client DROP COLUMN scopes"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    registry.close()
+    again = Registry.open(url, key=key)
+    with again.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, tables.site.metadata) == []
+    with again.read() as unit:
+        found = unit.clients.find("p1")
+        assert found is not None
+        assert (found.name, found.scopes) == ("mirth", None)
     again.close()
 
 

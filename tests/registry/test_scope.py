@@ -10,7 +10,7 @@ import pytest
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, Unit, tables
-from tests.registry.filled import MRN, House, furnish, put, save
+from tests.registry.filled import LATER, MRN, House, furnish, put, save
 
 Ask = Callable[[Unit, House], object]
 
@@ -34,6 +34,13 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "clients.find": (lambda u, h: u.clients.find("fb_id-0001"), None),
     "clients.revoke": (lambda u, h: u.clients.revoke("mirth"), "not-found"),
     "clients.all": (lambda u, h: u.clients.all(), []),
+    "signers.find": (lambda u, h: u.signers.find(h.signer, "k-1"), None),
+    "assertions.use": (lambda u, h: u.assertions.use(h.signer, "0", until=LATER), "not-found"),
+    "tokens.add": (
+        lambda u, h: u.tokens.add(h.signer, "t-2", scopes="", until=LATER),
+        "not-found",
+    ),
+    "tokens.find": (lambda u, h: u.tokens.find("t-id-0001"), None),
     "connections.by_name": (lambda u, h: u.connections.by_name("hapi"), "not-found"),
     "connections.by_id": (lambda u, h: u.connections.by_id(h.connection.id), None),
     "connections.all": (lambda u, h: u.connections.all(), []),
@@ -122,7 +129,14 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
 }
 # These make a row of the unit's own site out of what they are given, and read none by an id.
-MAKERS = {"sites.add", "clients.add", "connections.add", "subjects.enrol", "messages.keep"}
+MAKERS = {
+    "sites.add",
+    "clients.add",
+    "signers.add",
+    "connections.add",
+    "subjects.enrol",
+    "messages.keep",
+}
 
 
 @pytest.fixture
@@ -161,14 +175,13 @@ def test_every_method_of_every_repository_has_a_case(registry: Registry, alpha: 
 
 
 @pytest.mark.parametrize("name", [name for name in ASKS if not name.startswith("sites.")])
-def test_a_unit_without_a_site_may_use_sites_and_find_clients_only(
+def test_a_unit_without_a_site_may_use_sites_and_find_by_credentials_only(
     registry: Registry, house: House, name: str
 ) -> None:
     with registry.unit() as unit:
-        if name == "clients.find":
-            found = unit.clients.find("fb_id-0001")
-            assert found is not None
-            assert found.site_id == "id-0001"
+        if name in ("clients.find", "signers.find", "tokens.find"):
+            found = ASKS[name][0](unit, house)
+            assert getattr(found, "site_id", None) == "id-0001"
         else:
             assert _told(ASKS[name][0])(unit, house) == "configuration"
 

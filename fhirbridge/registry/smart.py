@@ -1,0 +1,125 @@
+"""What SMART Backend Services needs kept: clients' public keys, assertions that were used, and
+access tokens as hashes. What is found by a credential is found without a site: it tells the site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, and_, select
+
+from fhirbridge.registry import smart_tables, tables
+from fhirbridge.registry.scope import Scope, duplicate
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """`jwk` holds the public members alone."""
+
+    kid: str
+    alg: str
+    jwk: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A client that signs, with one of its keys."""
+
+    id: str
+    site_id: str
+    name: str
+    scopes: str
+    alg: str
+    jwk: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whose an access token is, and what it is for."""
+
+    site_id: str
+    client: str
+    scopes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    scope: Scope
+
+    def add(self, name: str, *, scopes: str, keys: Sequence[PublicKey]) -> str:
+        """The id of the new client. Raises `BridgeError` (duplicate) where the name is taken."""
+        id = self.scope.ids()
+        # A prefix that no API key has, and a hash that no secret has: it comes in by its keys only.
+        fresh = self.scope.add_new(
+            tables.client,
+            id=id,
+            name=name,
+            prefix=id,
+            secret_hash="",
+            scopes=scopes,
+            created_at=self.scope.clock(),
+        )
+        if not fresh:
+            raise duplicate(f"the client name '{name}' is taken")
+        listed = [{"client_id": id, "kid": k.kid, "alg": k.alg, "jwk": k.jwk} for k in keys]
+        self.scope.add_many(smart_tables.client_key, listed)
+        return id
+
+    def find(self, client_id: str, kid: str) -> Signer | None:
+        """The client with this key, if it may come in; of any site for a unit without one."""
+        client, key = tables.client.c, smart_tables.client_key.c
+        columns = (client.id, client.site_id, client.name, client.scopes, key.alg, key.jwk)
+        found = select(*columns).join(smart_tables.client_key, _of_client(smart_tables.client_key))
+        found = found.where(client.id == client_id, key.kid == kid, client.revoked_at.is_(None))
+        return self.scope.one(Signer, _seen_by(self.scope, found))
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    scope: Scope
+
+    def use(self, client_id: str, jti_hash: str, *, until: datetime) -> bool:
+        """False where the client's assertion was used before. Forgotten after `until`."""
+        forgotten = self.scope.delete(smart_tables.assertion_seen)
+        self.scope.affected(
+            forgotten.where(smart_tables.assertion_seen.c.until < self.scope.clock())
+        )
+        return self.scope.add_new(
+            smart_tables.assertion_seen, client_id=client_id, jti_hash=jti_hash, until=until
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    scope: Scope
+
+    def add(self, client_id: str, hash: str, *, scopes: str, until: datetime) -> None:
+        """Ended tokens of the site are forgotten by the way."""
+        ended = self.scope.delete(smart_tables.access_token)
+        self.scope.affected(ended.where(smart_tables.access_token.c.until < self.scope.clock()))
+        told = {"client_id": client_id, "hash": hash, "scopes": scopes, "until": until}
+        self.scope.add(smart_tables.access_token, **told)
+
+    def find(self, hash: str) -> Bearer | None:
+        """None where it has ended, or its client was revoked."""
+        client, token = tables.client.c, smart_tables.access_token.c
+        columns = (token.site_id, client.name.label("client"), token.scopes)
+        found = select(*columns).join(
+            smart_tables.access_token, _of_client(smart_tables.access_token)
+        )
+        found = found.where(
+            token.hash == hash, token.until > self.scope.clock(), client.revoked_at.is_(None)
+        )
+        return self.scope.one(Bearer, _seen_by(self.scope, found))
+
+
+def _of_client(table: Table) -> ColumnElement[bool]:
+    client = tables.client.c
+    return and_(table.c.site_id == client.site_id, table.c.client_id == client.id)
+
+
+def _seen_by(scope: Scope, found: Select[Any]) -> Select[Any]:
+    return found if scope.site is None else found.where(tables.client.c.site_id == scope.site)
