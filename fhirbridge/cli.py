@@ -10,6 +10,7 @@ import click
 
 from fhirbridge.commands import (
     book_command,
+    client_commands,
     demo,
     mapping_commands,
     registry_commands,
@@ -37,7 +38,7 @@ for command in (
     mapping_commands.decode,
     book_command.book,
     registry_commands.site,
-    registry_commands.client,
+    client_commands.client,
     registry_commands.subject,
     registry_commands.connection,
     registry_commands.receipt,

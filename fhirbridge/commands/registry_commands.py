@@ -1,4 +1,4 @@
-"""site, client, subject, connection, receipt, quarantine, replay, record: the registry by hand."""
+"""site, subject, connection, receipt, quarantine, replay, record: the registry by hand."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ from fhirbridge.sync.enrol import lenient
 from fhirbridge.sync.ingest import work_off
 from fhirbridge.sync.offered import listed, wanted
 from fhirbridge.sync.project import fields_of
-from fhirbridge.web import client_keys
-from fhirbridge.web.access import new_key
-from fhirbridge.web.scopes import Scopes, registered
 
 ACTOR = "command line"
 _SITE = click.option("--site", "site_name", required=True, help="name of the site")
@@ -50,63 +47,6 @@ def site_add(workshop: Workshop, name: str, unmatched: str) -> None:
         unit.sites.add(name, unmatched=unmatched)  # type: ignore[arg-type]  # a click.Choice
         unit.commit()
     click.echo(f"site {name} added; patients whom nobody enrolled: {unmatched}")
-
-
-@click.group()
-def client() -> None:
-    """Senders of a site, and their keys."""
-
-
-@client.command("add")
-@click.argument("name")
-@_SITE
-@click.option(
-    "--jwks",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JWK Set with the public keys of a client that signs, in place of an API key",
-)
-@click.option("--scope", "scopes", multiple=True, help="what a client that signs may do")
-@pass_workshop
-def client_add(
-    workshop: Workshop, name: str, site_name: str, jwks: Path | None, scopes: tuple[str, ...]
-) -> None:
-    """Add a client and print its key, once; or the client id of one that signs."""
-    site_id = workshop.site(site_name).id
-    if jwks is not None:
-        _add_signer(workshop, site_id, name, jwks, registered(scopes))
-        return
-    if scopes:
-        cause, remedy = "an API key has every scope", "give --jwks too, or leave --scope out"
-        raise BridgeError(Issue("value", cause, remedy))
-    key = new_key()
-    with workshop.registry.unit(site_id) as unit:
-        unit.clients.add(name, prefix=key.prefix, secret_hash=key.secret_hash)
-        unit.commit()
-    click.echo(key.text)
-
-
-def _add_signer(workshop: Workshop, site_id: str, name: str, file: Path, scopes: Scopes) -> None:
-    keys = client_keys.read(file.read_bytes(), name=file.name)
-    with workshop.registry.unit(site_id) as unit:
-        client_id = unit.signers.add(name, scopes=str(scopes), keys=keys)
-        unit.commit()
-    click.echo(client_id)
-    told = ", ".join(f"{key.kid} ({key.alg})" for key in keys)
-    click.echo(f"client {name} added with the keys {told} and the scopes {scopes}", err=True)
-    if not workshop.settings.base_url:
-        click.echo("set FHIRBRIDGE_BASE_URL: without it no tokens are given", err=True)
-
-
-@client.command("revoke")
-@click.argument("name")
-@_SITE
-@pass_workshop
-def client_revoke(workshop: Workshop, name: str, site_name: str) -> None:
-    """Take a client's key back, or its public keys and all of its tokens."""
-    with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        unit.clients.revoke(name)
-        unit.commit()
-    click.echo(f"{name} is no longer let in")
 
 
 @click.group()

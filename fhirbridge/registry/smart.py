@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, and_, select
 
 from fhirbridge.registry import smart_tables, tables
-from fhirbridge.registry.scope import Scope, duplicate
+from fhirbridge.registry.scope import Scope, duplicate, not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,24 @@ class Signers:
         )
         if not fresh:
             raise duplicate(f"the client name '{name}' is taken")
+        self._keep(id, keys)
+        return id
+
+    def replace_keys(self, name: str, keys: Sequence[PublicKey]) -> None:
+        """The client's tokens end, too: one of the keys that go may have been stolen."""
+        client = tables.client.c
+        held = select(client.id).where(client.site_id == self.scope.site_id, client.name == name)
+        held = held.where(client.scopes.is_not(None), client.revoked_at.is_(None))
+        id = self.scope.connection.execute(held).scalar_one_or_none()
+        if id is None:
+            raise not_found(f"client that signs as '{name}'")
+        for table in (smart_tables.client_key, smart_tables.access_token):
+            self.scope.affected(self.scope.delete(table).where(table.c.client_id == id))
+        self._keep(id, keys)
+
+    def _keep(self, id: str, keys: Sequence[PublicKey]) -> None:
         listed = [{"client_id": id, "kid": k.kid, "alg": k.alg, "jwk": k.jwk} for k in keys]
         self.scope.add_many(smart_tables.client_key, listed)
-        return id
 
     def find(self, client_id: str, kid: str) -> Signer | None:
         """The client with this key, if it may come in; of any site for a unit without one."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -64,7 +64,7 @@ def judge(text: str, find: Find, *, audience: str, now: datetime) -> Assertion:
     header, claims = _object(parts[0], "header"), _object(parts[1], "payload")
     alg, kid = _header(header)
     issuer = claims.get("iss")
-    signer = find(issuer, kid) if isinstance(issuer, str) else None
+    signer = find(issuer, kid) if _name(issuer) else None
     if signer is None or signer.alg != alg or not _signed(text, signer):
         raise invalid_client(_STRANGER)
     return _claims(claims, signer, audience=audience, now=now)
@@ -88,9 +88,14 @@ def _header(header: Mapping[str, Any]) -> tuple[str, str]:
         raise invalid_client("the header's alg is not RS384 or ES384")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise invalid_client("the header's typ is not JWT")
-    if not isinstance(kid, str):
+    if not _name(kid):
         raise invalid_client("the header has no kid")
     return alg, kid
+
+
+def _name(value: Any) -> TypeGuard[str]:
+    """What may be looked up: PostgreSQL refuses a text with NUL."""
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
 def _signed(text: str, signer: Signer) -> bool:

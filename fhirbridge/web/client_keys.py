@@ -72,8 +72,8 @@ def _faults(jwk: Any, place: str) -> Iterator[Issue]:
         yield _fault(place, "its kty is not taken", "give RSA, or EC with the curve P-384")
     elif fault := _of_kind(jwk, kind):
         yield _fault(place, *fault)
-    if not isinstance(kid, str) or not 0 < len(kid) <= 200:
-        yield _fault(place, "it has no kid", "give each key a kid of 1 to 200 characters")
+    if not isinstance(kid, str) or not 0 < len(kid) <= 200 or not kid.isprintable():
+        yield _fault(place, "it has no kid", "give each key a kid of 1 to 200 printed characters")
 
 
 def _of_kind(jwk: Mapping[str, Any], kind: str) -> tuple[str, str] | None:

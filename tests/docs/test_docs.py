@@ -28,7 +28,7 @@ HOSTS = {
     "127.0.0.1", "fhirbridge.example.org", "hospital.example.org", "hl7.org", "loinc.org",
     "ucum.org", "keepachangelog.com", "semver.org",
 }  # fmt: skip
-ROUTES = ("/fhir", "/receipts", "/healthz")
+ROUTES = ("/fhir", "/receipts", "/healthz", "/oauth/token")
 _ABSOLUTE = re.compile(r"(?<![\w.:/})>*~$\"-])/[a-z][\w./{}-]*", re.IGNORECASE)
 _URL = re.compile(r"\bhttps?://[^\s`'\"<>)|,]+")
 _LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")

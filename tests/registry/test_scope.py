@@ -35,6 +35,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "clients.revoke": (lambda u, h: u.clients.revoke("mirth"), "not-found"),
     "clients.all": (lambda u, h: u.clients.all(), []),
     "signers.find": (lambda u, h: u.signers.find(h.signer, "k-1"), None),
+    "signers.replace_keys": (lambda u, h: u.signers.replace_keys("lab", []), "not-found"),
     "assertions.use": (lambda u, h: u.assertions.use(h.signer, "0", until=LATER), "not-found"),
     "tokens.add": (
         lambda u, h: u.tokens.add(h.signer, "t-2", scopes="", until=LATER),

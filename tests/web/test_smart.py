@@ -209,6 +209,8 @@ HOSTILE: list[tuple[str, Callable[[Signing], str], str]] = [
     ("no kid", lambda lab: lab.assertion({"kid": None}), "no kid"),
     ("kid a list", lambda lab: lab.assertion({"kid": ["ec-0"]}), "no kid"),
     ("an unknown kid", lambda lab: lab.assertion({"kid": "ec-1"}), "not known here"),
+    ("a kid with NUL", lambda lab: lab.assertion({"kid": "ec-0\0"}), "no kid"),
+    ("an iss with NUL", lambda lab: lab.assertion(iss=f"{lab.id}\0"), "not known here"),
     ("a kid that is SQL", lambda lab: lab.assertion({"kid": "' OR '1'='1"}), "not known here"),
     ("a kid that is a path", lambda lab: lab.assertion({"kid": "../../dev/null"}), "not known here"),
     ("another key under this kid", lambda lab: sign(lab.header(), lab.claims(), ec(1)), "not known here"),

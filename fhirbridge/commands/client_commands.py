@@ -1,0 +1,96 @@
+"""client: the senders of a site, and what they come in with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fhirbridge.commands.shared import Workshop, pass_workshop
+from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.smart import PublicKey
+from fhirbridge.web import client_keys
+from fhirbridge.web.access import new_key
+from fhirbridge.web.scopes import Scopes, registered
+
+_SITE = click.option("--site", "site_name", required=True, help="name of the site")
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def client() -> None:
+    """Senders of a site, and what they come in with."""
+
+
+@client.command("add")
+@click.argument("name")
+@_SITE
+@click.option(
+    "--jwks",
+    type=_FILE,
+    help="JWK Set with the public keys of a client that signs, in place of an API key",
+)
+@click.option("--scope", "scopes", multiple=True, help="what a client that signs may do")
+@pass_workshop
+def client_add(
+    workshop: Workshop, name: str, site_name: str, jwks: Path | None, scopes: tuple[str, ...]
+) -> None:
+    """Add a client and print its key, once; or the client id of one that signs."""
+    site_id = workshop.site(site_name).id
+    if jwks is not None:
+        _add_signer(workshop, site_id, name, jwks, registered(scopes))
+        return
+    if scopes:
+        cause, remedy = "an API key has every scope", "give --jwks too, or leave --scope out"
+        raise BridgeError(Issue("value", cause, remedy))
+    key = new_key()
+    with workshop.registry.unit(site_id) as unit:
+        unit.clients.add(name, prefix=key.prefix, secret_hash=key.secret_hash)
+        unit.commit()
+    click.echo(key.text)
+
+
+def _add_signer(workshop: Workshop, site_id: str, name: str, file: Path, scopes: Scopes) -> None:
+    keys = _read(file)
+    with workshop.registry.unit(site_id) as unit:
+        client_id = unit.signers.add(name, scopes=str(scopes), keys=keys)
+        unit.commit()
+    click.echo(client_id)
+    click.echo(f"client {name} added with {_named(keys)} and the scopes {scopes}", err=True)
+    if not workshop.settings.base_url:
+        click.echo("set FHIRBRIDGE_BASE_URL: without it no tokens are given", err=True)
+
+
+def _read(file: Path) -> list[PublicKey]:
+    with file.open("rb") as opened:
+        return client_keys.read(opened.read(client_keys.MOST_BYTES + 1), name=file.name)
+
+
+def _named(keys: list[PublicKey]) -> str:
+    return "the keys " + ", ".join(f"{key.kid} ({key.alg})" for key in keys)
+
+
+@client.command("keys")
+@click.argument("name")
+@_SITE
+@click.option("--jwks", type=_FILE, required=True, help="JWK Set that takes the place of the old")
+@pass_workshop
+def client_keys_replace(workshop: Workshop, name: str, site_name: str, jwks: Path) -> None:
+    """Give a client that signs other public keys. Its tokens end."""
+    keys = _read(jwks)
+    with workshop.registry.unit(workshop.site(site_name).id) as unit:
+        unit.signers.replace_keys(name, keys)
+        unit.commit()
+    click.echo(f"client {name} has {_named(keys)}")
+
+
+@client.command("revoke")
+@click.argument("name")
+@_SITE
+@pass_workshop
+def client_revoke(workshop: Workshop, name: str, site_name: str) -> None:
+    """Take a client's key back, or its public keys and all of its tokens."""
+    with workshop.registry.unit(workshop.site(site_name).id) as unit:
+        unit.clients.revoke(name)
+        unit.commit()
+    click.echo(f"{name} is no longer let in")
