@@ -22,6 +22,7 @@ from fhirbridge.fhir.validate import validate
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, faults
+from fhirbridge.registry.smart import Signer
 from fhirbridge.registry.vault import key as vault_key
 from fhirbridge.settings import Settings
 from fhirbridge.web import access, assertions, client_keys
@@ -106,7 +107,7 @@ def test_a07_an_assertion_that_asked_too_much_is_used_too(lab: Signing) -> None:
 
 # What is wrong, the claims with it (a function of now), a word of the description.
 CLAIMS: list[tuple[str, Callable[[int], dict[str, Any]], str]] = [
-    ("exp 301 s ahead, and the skew", lambda now: {"exp": now + 301 + 30}, "exp is more than"),
+    ("exp 310 s ahead, and the skew", lambda now: {"exp": now + 310 + 30}, "exp is more than"),
     ("exp an hour ahead", lambda now: {"exp": now + 3600}, "exp is more than"),
     ("exp past", lambda now: {"exp": now - 1}, "exp is past"),
     ("exp long past", lambda now: {"exp": now - 3600, "iat": now - 3700}, "exp is past"),
@@ -150,6 +151,40 @@ def test_a08_claims_at_the_edge_are_taken(lab: Signing) -> None:
         {"aud": [TOKEN_URL]},
     ]
     assert [lab.ask(lab.assertion(**edge)).status_code for edge in edges] == [200] * len(edges)
+
+
+NOW = 1_800_000_000
+# The claims, and whether they are taken at NOW; the seconds are those of the documents.
+EDGES = [
+    ({"exp": NOW + 300 + 30}, True),
+    ({"exp": NOW + 301 + 30}, False),
+    ({"exp": NOW + 1}, True),
+    ({"exp": NOW}, False),
+    ({"nbf": NOW + 30}, True),
+    ({"nbf": NOW + 31}, False),
+    ({"iat": NOW + 30}, True),
+    ({"iat": NOW + 31}, False),
+    ({"iat": NOW - 330}, True),
+    ({"iat": NOW - 331}, False),
+]
+
+
+@pytest.mark.parametrize(("claims", "taken"), EDGES)
+def test_a08_to_the_second(claims: dict[str, Any], taken: bool) -> None:
+    (key,) = client_keys.read(jwks(ec()), name="keys.json")
+    signer = Signer("lab-id", "site", "lab", "system/*.rs", key.alg, key.jwk)
+    good = {"iss": "lab-id", "sub": "lab-id", "aud": TOKEN_URL, "exp": NOW + 60, "jti": "1"}
+    text = sign({"alg": "ES384", "kid": "ec-0", "typ": "JWT"}, {**good, **claims}, ec())
+
+    def judged() -> assertions.Assertion:
+        now = datetime.fromtimestamp(NOW, UTC)
+        return assertions.judge(text, lambda *_: signer, audience=TOKEN_URL, now=now)
+
+    if taken:
+        assert judged().until.timestamp() == claims.get("exp", NOW + 60) + 30
+    else:
+        with pytest.raises(assertions.Refused):
+            judged()
 
 
 def test_a08_a_foreign_client_cannot_sign_for_another(lab: Signing) -> None:
