@@ -184,12 +184,17 @@ class Quantity:
             return None
         if "comparator" in raw:
             return Fault("business-rule", "a bound is no value", "a person must read it")
-        number = Number(self.whole).read(raw["value"])
+        told = raw["value"]
+        if isinstance(told, str) and _DECIMAL.fullmatch(told):  # no R4, and yet it says one thing
+            value = self.read({**raw, "value": Decimal(told)})
+            number_as_text = "the number stands there as a text", "send a JSON number"
+            return Remark(value, *number_as_text) if isinstance(value, int | Decimal) else value
+        number = Number(self.whole).read(told)
         given = raw.get("code", raw.get("unit", ""))
         if self.fits(given):
             return number
         factor = CONVERSIONS.get((given, self.unit)) if raw.get("system", UCUM) == UCUM else None
-        exact = Number(whole=False).read(raw["value"])
+        exact = Number(whole=False).read(told)
         if factor is not None and not isinstance(exact, Fault):
             return Number(self.whole).read(exact * factor)
         if isinstance(number, Fault):

@@ -297,3 +297,17 @@ def test_answers_to_our_own_questionnaire_are_known_by_the_names_of_the_fields()
         {"linkId": "karnofsky"},
     ) == [("record", day | {"pain_rest": 0}), ("record", day | {"ecog": 2})]
     assert read({"linkId": "pain_rest", "answer": [{"valueDate": "2024"}]}) == [("hold", day)]
+
+
+def test_a_number_that_stands_as_a_text_is_read_and_flagged() -> None:
+    # Printed so by one vendor (V24). It is no R4: our doors refuse it before it is read.
+    sent = observation(code=PROMIS, valueQuantity={**quantity(0), "value": "38.10"})
+    (told,) = decode(mappings(), sent, source="x")
+    assert (told.fate, str(told.fields["promis_pf_t"])) == ("record", "38.10")
+    assert (
+        next(i.cause for i in told.issues if i.severity == "warning")
+        == "the number stands there as a text"
+    )
+    sent = observation(code=PROMIS, valueQuantity={**quantity(0), "value": "about 38"})
+    (told,) = decode(mappings(), sent, source="x")
+    assert told.fate == "hold"
