@@ -44,6 +44,8 @@ class ReceiptEntry:
     rule: str | None = None
     mapping_version: str | None = None
     issues: tuple[Issue, ...] = ()
+    subject_id: str | None = None
+    answer: str | None = None  # `status|location|lastModified`, as the sender was told
 
 
 @dataclass(frozen=True, slots=True)

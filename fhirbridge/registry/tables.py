@@ -108,6 +108,7 @@ receipt_entry = Table(
     must("part", Integer()),
     must("fate"),
     *optional("resource_type", "source_id", "identifier", "record_id", "rule", "mapping_version"),
+    *optional("subject_id", "answer"),
     must("issues", Issues()),
     primary("receipt_id", "position", "part"),
     belongs("receipt"),

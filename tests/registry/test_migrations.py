@@ -67,6 +67,8 @@ def test_upgrading_a_database_with_data_keeps_it(registry: Registry, url: str, k
         for table in ("origin_record", "access_token", "assertion_seen", "client_key"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE client DROP COLUMN scopes"))
+        for column in ("subject_id", "answer"):
+            connection.execute(text(f"ALTER TABLE receipt_entry DROP COLUMN {column}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         led = text("UPDATE origin SET record_id = :record")
         connection.execute(led, {"record": house.record.id})
@@ -93,6 +95,8 @@ def test_a_database_of_the_second_version_takes_signing_clients(
         for table in ("access_token", "assertion_seen", "client_key"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE client DROP COLUMN scopes"))
+        for column in ("subject_id", "answer"):
+            connection.execute(text(f"ALTER TABLE receipt_entry DROP COLUMN {column}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     registry.close()
     again = Registry.open(url, key=key)
