@@ -21,29 +21,41 @@ class Entry:
     method: str = ""
     url: str = ""
     if_none_exist: str = ""
+    if_match: str = ""
     search_mode: str = ""
 
+    @property
+    def request(self) -> str:
+        """The FHIRPath of what was asked, where the entry is one of a Bundle."""
+        return self.root.removesuffix(".resource") + ".request"
 
-def entries(body: Mapping[str, Any]) -> list[Entry]:
-    """The entries of a Bundle, or the one resource that came alone."""
+
+def entries(body: Mapping[str, Any], *, asked: Mapping[str, str] | None = None) -> list[Entry]:
+    """The entries of a Bundle; or the one resource that came alone, by the request `asked`, which
+    has the members of Bundle.entry.request."""
     if body.get("resourceType") != "Bundle":
-        return [Entry(0, body, str(body.get("resourceType")), method="POST")]
+        return [_entry(0, {"resource": body, "request": asked or {}}, str(body["resourceType"]))]
     return list(_entries(body))
 
 
 def _entries(bundle: Mapping[str, Any]) -> Iterator[Entry]:
     for position, entry in enumerate(bundle.get("entry", ())):
-        request = entry.get("request", {})
-        yield Entry(
-            position=position,
-            resource=entry.get("resource"),
-            root=f"Bundle.entry[{position}].resource",
-            full_url=entry.get("fullUrl", ""),
-            method=request.get("method", ""),
-            url=request.get("url", ""),
-            if_none_exist=request.get("ifNoneExist", ""),
-            search_mode=entry.get("search", {}).get("mode", ""),
-        )
+        yield _entry(position, entry, f"Bundle.entry[{position}].resource")
+
+
+def _entry(position: int, entry: Mapping[str, Any], root: str) -> Entry:
+    request = entry.get("request", {})
+    return Entry(
+        position=position,
+        resource=entry.get("resource"),
+        root=root,
+        full_url=entry.get("fullUrl", ""),
+        method=request.get("method", ""),
+        url=request.get("url", ""),
+        if_none_exist=request.get("ifNoneExist", ""),
+        if_match=request.get("ifMatch", ""),
+        search_mode=entry.get("search", {}).get("mode", ""),
+    )
 
 
 def upsert(

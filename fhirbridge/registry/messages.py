@@ -105,6 +105,15 @@ class Messages:
     def get(self, message_id: str) -> Message | None:
         return self.scope.one(Message, self._rows().where(tables.message.c.id == message_id))
 
+    def key_beginning(self, source: str, text: str) -> str | None:
+        """A key of this source that begins so."""
+        message = tables.message.c
+        named = self._rows().where(
+            message.source == source, message.key >= text, message.key < text + "\uffff"
+        )
+        found = self.scope.many(Message, named.limit(1))
+        return found[0].key if found else None
+
     def set_state(self, message_id: str, state: str) -> None:
         changed = self.scope.update(tables.message).where(tables.message.c.id == message_id)
         if not self.scope.affected(changed.values(state=state)):
@@ -157,6 +166,25 @@ class Receipts:
     def of_message(self, message_id: str) -> Receipt | None:
         found = self._one(tables.receipt.c.message_id == message_id)
         return None if found is None else self._whole(found)
+
+    def named(self, source: str, resource_type: str, identifier: str) -> list[tuple[str, str]]:
+        """Record and rule of what this source sent under its own identifier, each pair once."""
+        entry, receipt, message = tables.receipt_entry.c, tables.receipt.c, tables.message.c
+        of_receipt = and_(receipt.site_id == entry.site_id, receipt.id == entry.receipt_id)
+        of_message = and_(message.site_id == receipt.site_id, message.id == receipt.message_id)
+        found = (
+            select(entry.record_id, entry.rule)
+            .join(tables.receipt, of_receipt)
+            .join(tables.message, of_message)
+            .where(
+                entry.site_id == self.scope.site_id,
+                entry.identifier == identifier,
+                entry.resource_type == resource_type,
+                entry.record_id.is_not(None),
+                message.source == source,
+            )
+        )
+        return [(record, rule) for record, rule in self.scope.connection.execute(found.distinct())]
 
     def _one(self, named: ColumnElement[bool]) -> _ReceiptRow | None:
         rows = self.scope.select(tables.receipt, _ReceiptRow)

@@ -6,12 +6,12 @@ Equal content makes no new version; a deleted resource keeps its id and its last
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, select
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
@@ -125,6 +125,33 @@ class Resources:
         rows = self._rows().where(resource.record_id == record_id)
         return self.scope.many(ResourceRow, rows.order_by(resource.block))
 
+    def of_records(self, record_ids: Collection[str]) -> list[ResourceRow]:
+        """Deleted ones included."""
+        resource = tables.resource.c
+        found: list[ResourceRow] = []
+        for some in _portions(record_ids):
+            rows = self._rows().where(resource.record_id.in_(some))
+            found += self.scope.many(ResourceRow, rows.order_by(resource.record_id, resource.block))
+        return found
+
+    def by_identifiers(
+        self, values: Collection[str]
+    ) -> dict[tuple[str, str, str], list[ResourceRow]]:
+        """Those that carry an identifier with one of the values, by type, system and value."""
+        token, resource = tables.resource_token.c, tables.resource.c
+        marked = and_(token.site_id == resource.site_id, token.resource_id == resource.id)
+        found: dict[tuple[str, str, str], list[ResourceRow]] = {}
+        for some in _portions(values):
+            rows = self._rows().add_columns(token.system.label("token_system"), token.value)
+            rows = rows.join(tables.resource_token, marked).where(
+                token.name == "identifier", token.value.in_(some)
+            )
+            for row in self.scope.connection.execute(rows):
+                told = dict(row._mapping)
+                name = (told["type"], told.pop("token_system"), told.pop("value"))
+                found.setdefault(name, []).append(ResourceRow(**told))
+        return found
+
     def mark_deleted(self, type: str, fhir_id: str) -> ResourceRow | None:
         """The resource as a deleted version, out of every search; None where there is none."""
         before = self.get(type, fhir_id)
@@ -165,6 +192,12 @@ class Resources:
 
     def _rows(self) -> Select[Any]:
         return self.scope.select(tables.resource, ResourceRow)
+
+
+def _portions(values: Collection[str]) -> Iterator[list[str]]:
+    """SQLite takes 32,766 parameters in a statement, and no planner likes as many."""
+    ordered = sorted(values)
+    yield from (ordered[at : at + 500] for at in range(0, len(ordered), 500))
 
 
 def _columns(row: ResourceRow) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -55,6 +57,12 @@ class Unit:
             # SQLite leaves the transaction open where COMMIT fails; the pool takes it for ended.
             connection.invalidate()
             raise
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of the transaction: left by an exception, what was written in it never was."""
+        with self._scope.connection.begin_nested():
+            yield
 
     def now(self) -> datetime:
         return self._scope.clock()

@@ -16,6 +16,7 @@ from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
 from fhirbridge.registry.proposals import Origin, Proposal, ProposalStatus
 from fhirbridge.registry.records import Record as Stored
+from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study import records
@@ -29,7 +30,8 @@ from fhirbridge.sync.said import Said
 class Context:
     """What every change of one message has in common.
 
-    `touched` are the records that it changed, each to be projected once, when all is read.
+    `touched` are the records that it changed, each to be projected once, when all is read;
+    `projected` the resources that were then made, by record.
     """
 
     unit: Unit
@@ -37,10 +39,12 @@ class Context:
     message_id: str
     actor: str
     touched: dict[str, tuple[Stored, Subject]] = field(default_factory=dict)
+    projected: dict[str, list[ResourceRow]] = field(default_factory=dict)
 
     def project(self) -> None:
         for stored, subject in self.touched.values():
-            project(self.unit, self.mappings, stored, subject)
+            rows = project(self.unit, self.mappings, stored, subject)
+            self.projected[stored.id] = rows
         self.touched.clear()
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote
 
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.decode import Decoded, decode
 from fhirbridge.mapping.path import Path
 from fhirbridge.mapping.spec import MappingSet
-from fhirbridge.outcome import Issue, failed
+from fhirbridge.outcome import BridgeError, Issue, failed
 from fhirbridge.registry.messages import Message, ReceiptEntry
 from fhirbridge.registry.proposals import Origin
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import Identifier
-from fhirbridge.sync import source
+from fhirbridge.sync import answers, source
 from fhirbridge.sync.accept import Context
+from fhirbridge.sync.conditions import Conditions
 from fhirbridge.sync.facts import Facts, Line, numbered
+from fhirbridge.sync.judge import Opened
+from fhirbridge.sync.origins import Origins
 from fhirbridge.sync.references import Targets, targets_first
 from fhirbridge.sync.said import Said
 from fhirbridge.sync.whose import Whose
@@ -38,6 +40,8 @@ class Work:
     whose: Whose = field(init=False)
     targets: Targets = field(init=False)
     context: Context = field(init=False)
+    conditions: Conditions = field(init=False)
+    origins: Origins = field(init=False)
     settled: dict[int, list[ReceiptEntry]] = field(init=False)  # of a replay, by position
     waiting: dict[int, set[int]] = field(init=False)  # of a replay, parts by position
     waited: bool = field(init=False)  # something of the site waits: it may be about to be released
@@ -47,6 +51,8 @@ class Work:
         self.whose = Whose(unit, self.mappings, message.source, self.base)
         self.targets = Targets(unit, self.mappings, message.source, self.base)
         self.context = Context(unit, self.mappings, message.id, message.source)
+        self.conditions = Conditions(unit, self.whose, message.source, self.source_id)
+        self.origins = Origins(unit, self.mappings, message.source)
         self.waited = unit.quarantine.count_waiting() > 0
         before = unit.receipts.of_message(message.id)
         done = before.entries if before and before.state == "done" else ()
@@ -59,21 +65,52 @@ class Work:
             if told.position not in self.waiting:
                 self.settled.setdefault(told.position, []).append(told)
 
-    def entries(self, found: list[tuple[Entry, list[Issue]]]) -> list[ReceiptEntry]:
-        """In the order of what depends on what, told in the order in which they came."""
+    def look_at(self, opened: Opened) -> None:
+        """Who is in the message, and what its requests ask; nothing is written yet.
+
+        Raises `BridgeError` where a request that must be done whole cannot be.
+        """
+        found = opened.entries
         people = (e.resource for e, i in found if source.resource_type(e) == "Patient" and not i)
         self.whose.count(person for person in people if person)
         for entry, _ in found:
             self.targets.remember(entry, (source.resource_type(entry), self.source_id(entry)))
+        if opened.kind == "page" or self.settled or self.waiting:
+            return  # pages ask for nothing, and a replay was asked before
+        sound = [entry for entry, _ in found if entry.position not in opened.invalid]
+        self.conditions.look_at(sound, whole=opened.whole)
+        if self.conditions.faults and opened.kind != "batch":
+            raise BridgeError(*self.conditions.faults.values())
+
+    def run(self, opened: Opened) -> list[ReceiptEntry]:
+        """In the order of what depends on what, told in the order in which they came."""
+        found = opened.entries
         ranked = sorted(found, key=lambda pair: _ORDER.get(source.resource_type(pair[0]), 9))
         told: list[ReceiptEntry] = []
         for entry, issues in targets_first(ranked):
             if entry.position in self.settled:
                 told += self.again(entry, self.settled[entry.position])
+            elif opened.kind == "batch":
+                told += self.apart(entry, issues)
             else:
                 told += self.settle(entry.position, self.lines(entry, issues))
         self.context.project()
-        return sorted(told, key=lambda one: (one.position, one.part))
+        in_order = sorted(told, key=lambda one: (one.position, one.part))
+        return answers.answered(self.unit, in_order, self.context, invalid=opened.invalid)
+
+    def apart(self, entry: Entry, issues: list[Issue]) -> list[ReceiptEntry]:
+        """An entry of a batch: what goes wrong with it undoes it alone."""
+        try:
+            with self.unit.attempt():
+                told = self.settle(entry.position, self.lines(entry, issues))
+                self.context.project()
+                return told
+        except BridgeError as fault:
+            if fault.policy.status >= 500:
+                raise
+            self.context.touched.clear()
+            told = [replace(self.told(entry), fate="refused", issues=fault.issues)]
+            return told
 
     def again(self, entry: Entry, told: list[ReceiptEntry]) -> list[ReceiptEntry]:
         """An entry of a replay that does not wait: as it was told, for the others to refer to."""
@@ -106,8 +143,8 @@ class Work:
             self.unit.quarantine.release(self.message.id, position, part)
         return [line.entry for line in made]
 
-    def lines(self, entry: Entry, issues: list[Issue]) -> list[Line]:
-        told = ReceiptEntry(
+    def told(self, entry: Entry) -> ReceiptEntry:
+        return ReceiptEntry(
             entry.position,
             0,
             "refused",
@@ -116,23 +153,28 @@ class Work:
             identifier=None if _is_person(entry) else source.identifier(entry.resource),
             mapping_version=self.mappings.version,
         )
+
+    def lines(self, entry: Entry, issues: list[Issue]) -> list[Line]:
+        told = self.told(entry)
         if told.resource_type == "OperationOutcome":  # valid or not, it is no data
             text = "; ".join(source.remarks(entry.resource or {})) or "no text"
             issue = Issue("remote", f"the server remarks: {text}", severity="warning")
             return [Line(replace(told, issues=(issue,)))]
+        fault = self.conditions.faults.get(entry.position)
+        if fault is not None:
+            return [Line(replace(told, issues=(fault,)))]
         if failed(issues) or entry.resource is None:
             why = tuple(issues) or (_no_resource(entry),)
             return [Line(replace(told, fate="quarantined", issues=why), why)]
-        if entry.method == "DELETE":
-            cause, remedy = "deletions are not taken", "send the resource as entered-in-error"
-            issue = Issue("not-supported", cause, remedy, entry.root)
-            return [Line(replace(told, issues=(issue,)))]
-        existing = self.existing(entry)
+        existing = self.conditions.exists.get(entry.position)
         if existing is not None:
-            return [Line(replace(told, fate="unchanged", record_id=existing))]
-        origin = self.origin(entry)
-        if isinstance(origin, Issue):
-            return [Line(replace(told, fate="superseded", issues=(origin,)))]
+            told = replace(told, record_id=existing.record_id, rule=existing.block)
+            return [Line(replace(told, fate="unchanged"))]
+        origin = self.origins.of(
+            entry.resource, self.source_id(entry), self.conditions.updates.get(entry.position)
+        )
+        if origin is None:
+            return [Line(replace(told, fate="superseded", issues=(_overtaken(entry),)))]
         if self.waited:
             self.unit.quarantine.supersede(
                 origin.source, origin.resource_type, origin.source_id, by=self.message.id
@@ -146,36 +188,6 @@ class Work:
             return source.source_id(entry)
         system, _, value = named.partition("|")
         return self.unit.subjects.pseudonym(system, value)
-
-    def existing(self, entry: Entry) -> str | None:
-        """The record behind `ifNoneExist`, where one of our resources carries that identifier."""
-        name, _, token = entry.if_none_exist.partition("=")
-        system, divided, value = unquote(token).partition("|")
-        if name != "identifier" or not divided:
-            return None
-        found = self.unit.resources.search(
-            source.resource_type(entry), tokens=[("identifier", [(system, value)])], count=1
-        )
-        return found[0].record_id if found else None
-
-    def origin(self, entry: Entry) -> Origin | Issue:
-        """The source resource in this version; an older version than the one seen is superseded."""
-        resource = entry.resource or {}
-        meta = resource.get("meta", {})
-        stamped = source.instant(meta.get("lastUpdated"))
-        source_id = self.source_id(entry)
-        seen = self.unit.origins.find(self.message.source, resource["resourceType"], source_id)
-        if seen and seen.last_updated and stamped and stamped < seen.last_updated:
-            cause = "a newer version of it was read before"
-            return Issue("conflict", cause, "nothing to do", entry.root, severity="information")
-        return self.unit.origins.put(
-            self.message.source,
-            resource["resourceType"],
-            source_id,
-            version_id=meta.get("versionId"),
-            last_updated=stamped,
-            sha256=source.content_hash(resource),
-        )
 
     def read(
         self, told: ReceiptEntry, entry: Entry, resource: Mapping[str, Any], origin: Origin
@@ -227,6 +239,9 @@ class Work:
             at = next((path.text for path in self.patients(entry)), "subject")
             return self.whose.of_reference(said.patient, f"{entry.root}.{at}")
         found = self.whose.of_patient(resource, entry.root)
+        named = self.conditions.updates.get(entry.position)
+        if isinstance(found, Issue) and found.category == "unknown-subject" and named:
+            found = self.whose.of_record(named.record_id) or found
         study_id = said.fields.get("study_id")
         unknown = isinstance(found, Issue) and found.category == "unknown-subject"
         if unknown and self.unmatched == "enrol" and isinstance(study_id, str):
@@ -255,6 +270,11 @@ class Work:
 
 def _is_person(entry: Entry) -> bool:
     return source.resource_type(entry) == "Patient"
+
+
+def _overtaken(entry: Entry) -> Issue:
+    cause = "a newer version of it was read before"
+    return Issue("conflict", cause, "nothing to do", entry.root, severity="information")
 
 
 def _no_resource(entry: Entry) -> Issue:

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from fhirbridge.formats import judged_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.messages import Message, Receipt, ReceiptEntry
 from fhirbridge.registry.unit import Unit
+from fhirbridge.sync import same
 from fhirbridge.sync.entries import Work
 from fhirbridge.sync.judge import judge
 
@@ -24,11 +28,12 @@ FATES = ("applied", "unchanged", "superseded", "quarantined", "refused")
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """Bytes of a source. `key` tells a repetition; `base` is the server that a pulled page came
-    from.
+    """Bytes of a source. `key` tells a repetition; where it is empty, the message's own names or
+    its hash do (`sync.same`). `base` is the server that a pulled page came from.
 
-    `kind` is `push/<type>`: a transaction Bundle or a resource of the type that the sender's URL
-    promised, all or nothing; or `page`: a page of a pull, of which each entry stands for itself.
+    `kind` is `push/<type>` or `put/<type>`: a Bundle, or a resource of the type that the sender's
+    URL promised; or `page`: a page of a pull. `asked` is the request for a single resource, with
+    the members of Bundle.entry.request.
     """
 
     source: str
@@ -36,6 +41,7 @@ class Incoming:
     key: str
     body: bytes
     base: str = ""
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +53,65 @@ class Ingested:
 
 
 def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
-    """Keep the message and work it off, or find the receipt of the first time.
+    """Keep the message and work it off, or find the receipt of the first time. What was refused as
+    a whole changed nothing, and is worked off again.
 
     Raises `BridgeError` (business-rule) where the key came before with other bytes.
     """
-    message, fresh = unit.messages.keep(incoming.source, incoming.kind, incoming.key, incoming.body)
-    if fresh:
-        return Ingested(work_off(unit, mappings, message, base=incoming.base), True)
-    if message.sha256 != hashlib.sha256(incoming.body).hexdigest():
+    made = _parsed(incoming.body)
+    sha256 = hashlib.sha256(incoming.body).hexdigest()
+    key = incoming.key or same.key(unit.messages, incoming.source, made) or sha256
+    message, fresh = unit.messages.keep(incoming.source, incoming.kind, key, incoming.body)
+    if message.sha256 != sha256:
         cause = "this idempotency key came before with another body"
         raise BridgeError(Issue("business-rule", cause, "use a new key for a new message"))
-    receipt = unit.receipts.of_message(message.id)
-    assert receipt is not None, "message and receipt are written in one transaction"
-    return Ingested(receipt, False)
+    receipt = None if fresh else unit.receipts.of_message(message.id)
+    if receipt is None or receipt.state == "refused":
+        fresh = True
+        opening = _Opening(message, made, incoming.base, incoming.asked)
+        receipt = _work_off(unit, mappings, opening)
+    return Ingested(receipt, fresh)
 
 
 def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = "") -> Receipt:
-    """The message's receipt after reading it: the first time and every replay.
-
-    A replay reads only what still waits: what was taken may have been corrected since by a later
-    message, and what was sent again counts as that says.
+    """The message's receipt after a replay, which reads only what still waits: what was taken may
+    have been corrected since by a later message, and what was sent again counts as that says.
     """
-    told: list[ReceiptEntry] = []
-    issues: tuple[Issue, ...] = ()
+    return _work_off(unit, mappings, _Opening(message, _parsed(message.body), base))
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    message: Message
+    made: Mapping[str, Any] | BridgeError
+    base: str
+    asked: Mapping[str, str] = field(default_factory=dict)
+
+
+def _parsed(body: bytes) -> Mapping[str, Any] | BridgeError:
+    """What is no JSON is kept, too."""
     try:
-        found = judge(message.body, kind=message.kind)
+        return judged_json.parse(body)
     except BridgeError as fault:
+        return fault
+
+
+def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
+    issues: tuple[Issue, ...] = ()
+    message = opening.message
+    work = Work(unit, mappings, message, opening.base)
+    try:
+        if isinstance(opening.made, BridgeError):
+            raise opening.made
+        opened = judge(opening.made, kind=message.kind, asked=opening.asked)
+        work.look_at(opened)
+    except BridgeError as fault:
+        if fault.policy.status >= 500:  # not of the message
+            raise
         issues = fault.issues
         told = [ReceiptEntry(0, 0, "refused", issues=issues)]
     else:
-        told = Work(unit, mappings, message, base).entries(found)
+        told = work.run(opened)
     counts = Counter(entry.fate for entry in told if entry.part == 0)  # an entry once
     return unit.receipts.save(
         Receipt(

@@ -1,50 +1,71 @@
-"""Opens a message: JSON, then R4, then what only our own door refuses, then its entries; says what
-is wrong before anything is read.
+"""Opens a message: R4, then what only our own door refuses, then its entries; says what is wrong
+before anything is read.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fhirbridge.fhir import bundle, verdict
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.fhir.door import door
-from fhirbridge.formats import judged_json
 from fhirbridge.outcome import BridgeError, Issue
 
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
 # Of a page, what says nothing of its entries: for a fault there no resource is given up. Where the
 # next page is, the client has judged for itself.
 _COVER = re.compile(r"Bundle\.(id|meta|language|identifier|timestamp|total|link)\b")
-
+PUSHED = ("transaction", "batch", "message")
 
 MOST_ENTRIES = 5_000
 
 
-def judge(body: bytes, *, kind: str) -> list[tuple[Entry, list[Issue]]]:
-    """Each entry with its own issues.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`kind` is `single`, `page`, or the type of the Bundle that was pushed; `invalid` are the
+    positions of entries that are no valid R4, where each stands for itself."""
 
-    Raises `BridgeError` where the message is no JSON, not of its kind, or a Bundle that is none; of
-    a push also where one entry is no valid R4. What only our own door refuses (`fhir.door`) is an
-    issue of its entry alone.
+    kind: str
+    entries: list[tuple[Entry, list[Issue]]]
+    invalid: frozenset[int]
+
+    @property
+    def whole(self) -> bool:
+        """Taken all or not at all (https://hl7.org/fhir/R4/http.html#trules)."""
+        return self.kind in ("transaction", "message")
+
+
+def judge(
+    made: Mapping[str, Any], *, kind: str, asked: Mapping[str, str] | None = None
+) -> Opened:
+    """Each entry with its own issues; the header of a message is none. `kind` and `asked` are those
+    of `Incoming`.
+
+    Raises `BridgeError` where the message is not of its kind, or a Bundle that is none; of a
+    transaction, a message and a single resource also where an entry is no valid R4. What only our
+    own door refuses (`fhir.door`) is an issue of its entry alone.
     """
-    made = judged_json.parse(body)
-    _refuse_other_kind(made, kind)
+    told = _kind(made, kind)
     invalid = [issue for issue in verdict.judge(made) if issue.severity in ("fatal", "error")]
     strange = door(made)
-    alone = made.get("resourceType") != "Bundle"
-    if alone:
-        own, whole = {0: strange}, invalid
-    else:
-        own, whole = _by_entry([*invalid, *strange], page=kind == "page")
-        if kind != "page" and invalid:
-            whole = invalid
-    if whole:
-        raise BridgeError(*whole)
-    entries = bundle.entries(made if alone else _shaped(made))
-    return [(entry, own.get(entry.position, [])) for entry in entries]
+    if told == "single":
+        if invalid:
+            raise BridgeError(*invalid)
+        (entry,) = bundle.entries(made, asked=asked)
+        return Opened(told, [(entry, strange)], frozenset())
+    apart = told in ("page", "batch")
+    wrong, whole = _by_entry(invalid, page=told == "page")
+    if whole or (invalid and not apart):
+        raise BridgeError(*(whole if apart else invalid))
+    odd, _ = _by_entry(strange, page=True)
+    entries = bundle.entries(_shaped(made))
+    if told == "message":
+        entries = entries[1:]
+    own = [(e, [*wrong.get(e.position, ()), *odd.get(e.position, ())]) for e in entries]
+    return Opened(told, own, frozenset(wrong))
 
 
 def _by_entry(issues: Sequence[Issue], *, page: bool) -> tuple[dict[int, list[Issue]], list[Issue]]:
@@ -74,19 +95,22 @@ def _shaped(made: Mapping[str, Any]) -> dict[str, Any]:
     return {**made, "entry": entries}
 
 
-def _refuse_other_kind(made: Mapping[str, Any], kind: str) -> None:
-    expected = kind.removeprefix("push/") if kind != "page" else "Bundle"
+def _kind(made: Mapping[str, Any], kind: str) -> str:
+    """That of `Opened`; raises where it is another than its sender promised."""
+    expected = kind.rpartition("/")[2] if kind != "page" else "Bundle"
     given = made.get("resourceType")
     if given != expected:
         cause = f"the body is a {given}, and a {expected} was expected"
         remedy = f"send a {expected} here, or the body to its own URL"
         raise BridgeError(Issue("structure", cause, remedy, "resourceType"))
     if expected != "Bundle":
-        return
-    if kind != "page" and made.get("type") != "transaction":
+        return "single"
+    if kind != "page" and made.get("type") not in PUSHED:
         cause = f"a Bundle of the type '{made.get('type')}' is not taken here"
-        raise BridgeError(Issue("not-supported", cause, "send a transaction", "Bundle.type"))
+        remedy = f"send one of {', '.join(PUSHED)}"
+        raise BridgeError(Issue("not-supported", cause, remedy, "Bundle.type"))
     entries = made.get("entry")
     if isinstance(entries, list) and len(entries) > MOST_ENTRIES:
         cause = f"the Bundle has {len(entries)} entries, {MOST_ENTRIES} are taken at once"
         raise BridgeError(Issue("too-long", cause, "divide it", "Bundle.entry"))
+    return "page" if kind == "page" else str(made["type"])

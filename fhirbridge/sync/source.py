@@ -23,11 +23,14 @@ def resource_type(entry: Entry) -> str:
 
 def identifier(resource: Any) -> str | None:
     """The first identifier that names its system, as `system|value`."""
+    return next(identifiers(resource), None)
+
+
+def identifiers(resource: Any) -> Iterator[str]:
     given = resource.get("identifier") if isinstance(resource, Mapping) else None
     for one in given if isinstance(given, list) else ():
         if isinstance(one, Mapping) and "system" in one and "value" in one:
-            return f"{one['system']}|{one['value']}"
-    return None
+            yield f"{one['system']}|{one['value']}"
 
 
 def source_id(entry: Entry) -> str:

@@ -107,7 +107,10 @@ class Whose:
         if origin is not None and origin.subject_id is not None:
             return self.unit.subjects.by_id(origin.subject_id)
         own = self.unit.resources.get("Patient", id) if not self.base else None
-        record = self.unit.records.get(own.record_id) if own else None
+        return self.of_record(own.record_id) if own else None
+
+    def of_record(self, record_id: str) -> Subject | None:
+        record = self.unit.records.get(record_id)
         return self.unit.subjects.by_id(record.subject_id) if record else None
 
 

@@ -39,7 +39,7 @@ INVALID: list[tuple[str, Any, int, str]] = [
     ("no UTF-8", b'{"resourceType":"\xff"}', 400, "not UTF-8"),
     ("no resource", {"hello": 1}, 400, "a Bundle was expected"),
     ("another resource", score(), 400, "a Bundle was expected"),
-    ("a batch", {**bundle(), "type": "batch"}, 400, "is not taken here"),
+    ("a document", {"resourceType": "Bundle", "type": "document"}, 400, "is not taken here"),
     ("unknown element", bundle(score(valueIntegr=3)), 400, "did you mean valueInteger?"),
     ("a number as text", bundle(score("3")), 400, "integer"),
     ("two values", bundle(score(3, valueString="3")), 400, "value"),
