@@ -12,6 +12,7 @@ from fhirbridge.settings import Settings
 from fhirbridge.web import access, errors
 from fhirbridge.web.fhir_api import door
 from fhirbridge.web.oauth import discovery, oauth
+from fhirbridge.web.reading import reading
 from fhirbridge.web.receipts import receipts
 from fhirbridge.web.service import Service
 
@@ -35,6 +36,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.extensions["fhirbridge"] = service
     app.url_map.strict_slashes = False
+    app.register_blueprint(reading)
     app.register_blueprint(door)
     app.register_blueprint(receipts)
     app.register_blueprint(oauth)
