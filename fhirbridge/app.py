@@ -10,8 +10,8 @@ from fhirbridge.registry.store import Registry
 from fhirbridge.registry.vault import key
 from fhirbridge.settings import Settings
 from fhirbridge.web import access, errors
-from fhirbridge.web.fhir_api import door
 from fhirbridge.web.oauth import discovery, oauth
+from fhirbridge.web.pushing import door
 from fhirbridge.web.reading import reading
 from fhirbridge.web.receipts import receipts
 from fhirbridge.web.service import Service

@@ -41,6 +41,7 @@ POLICIES: dict[str, Policy] = {
     "review": Policy(202, "business-rule", logging.INFO),  # a person must accept the value
     "precondition": Policy(412, "conflict", logging.INFO),
     "duplicate": Policy(409, "duplicate", logging.INFO),
+    "repeated": Policy(400, "duplicate", logging.INFO),  # one resource twice in a transaction
     "not-supported": Policy(400, "not-supported", logging.INFO),
     "media-type": Policy(415, "not-supported", logging.INFO),
     "not-found": Policy(404, "not-found", logging.INFO),

@@ -146,7 +146,7 @@ class Conditions:
                 if name in seen:
                     cause = f"entry {seen[name]} is the same resource"
                     remedy = "send it once, or give each an id or identifier of its own"
-                    yield entry, Issue("duplicate", cause, remedy, entry.root)
+                    yield entry, Issue("repeated", cause, remedy, entry.root)
                 seen.setdefault(name, entry.position)
 
     def _references(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Issue]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhirbridge.formats import judged_json
@@ -32,8 +32,8 @@ class Incoming:
     its hash do (`sync.same`). `base` is the server that a pulled page came from.
 
     `kind` is `push/<type>` or `put/<type>`: a Bundle, or a resource of the type that the sender's
-    URL promised; or `page`: a page of a pull. `asked` is the request for a single resource, with
-    the members of Bundle.entry.request.
+    URL promised; `message/Bundle`; or `page`: a page of a pull. `asked` is the request for a single
+    resource, with the members of Bundle.entry.request.
     """
 
     source: str
@@ -46,10 +46,12 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """`fresh` is False where the same message had come before and its receipt is told again."""
+    """`fresh` is False where the same message had come before and its receipt is told again;
+    `made` is what the bytes say, empty where they are no JSON."""
 
     receipt: Receipt
     fresh: bool
+    made: Mapping[str, Any]
 
 
 def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
@@ -60,7 +62,7 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
     """
     made = _parsed(incoming.body)
     sha256 = hashlib.sha256(incoming.body).hexdigest()
-    key = incoming.key or same.key(unit.messages, incoming.source, made) or sha256
+    key = incoming.key or _key(unit, incoming, made) or _hash(incoming)
     message, fresh = unit.messages.keep(incoming.source, incoming.kind, key, incoming.body)
     if message.sha256 != sha256:
         cause = "this idempotency key came before with another body"
@@ -70,7 +72,12 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
         fresh = True
         opening = _Opening(message, made, incoming.base, incoming.asked)
         receipt = _work_off(unit, mappings, opening)
-    return Ingested(receipt, fresh)
+    return Ingested(receipt, fresh, {} if isinstance(made, BridgeError) else made)
+
+
+def preview(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Receipt:
+    """What `ingest` would answer to a new message; the caller does not commit."""
+    return ingest(unit, mappings, replace(incoming, key=f"preview:{unit.new_id()}")).receipt
 
 
 def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = "") -> Receipt:
@@ -78,6 +85,19 @@ def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = 
     have been corrected since by a later message, and what was sent again counts as that says.
     """
     return _work_off(unit, mappings, _Opening(message, _parsed(message.body), base))
+
+
+def _key(unit: Unit, incoming: Incoming, made: Mapping[str, Any] | BridgeError) -> str:
+    """A PUT says how things are now: the same bytes may mean to undo what came in between."""
+    if incoming.kind.startswith("put/"):
+        return unit.new_id()
+    return same.key(unit.messages, incoming.source, made)
+
+
+def _hash(incoming: Incoming) -> str:
+    """Of the bytes, and of the condition that came beside them."""
+    condition = incoming.asked.get("ifNoneExist", "").encode()
+    return hashlib.sha256(incoming.body + (b"\0" + condition if condition else b"")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

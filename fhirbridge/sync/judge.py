@@ -38,9 +38,7 @@ class Opened:
         return self.kind in ("transaction", "message")
 
 
-def judge(
-    made: Mapping[str, Any], *, kind: str, asked: Mapping[str, str] | None = None
-) -> Opened:
+def judge(made: Mapping[str, Any], *, kind: str, asked: Mapping[str, str] | None = None) -> Opened:
     """Each entry with its own issues; the header of a message is none. `kind` and `asked` are those
     of `Incoming`.
 
@@ -105,9 +103,10 @@ def _kind(made: Mapping[str, Any], kind: str) -> str:
         raise BridgeError(Issue("structure", cause, remedy, "resourceType"))
     if expected != "Bundle":
         return "single"
-    if kind != "page" and made.get("type") not in PUSHED:
+    taken = ("message",) if kind.startswith("message/") else PUSHED
+    if kind != "page" and made.get("type") not in taken:
         cause = f"a Bundle of the type '{made.get('type')}' is not taken here"
-        remedy = f"send one of {', '.join(PUSHED)}"
+        remedy = f"send a {' or '.join(taken)}"
         raise BridgeError(Issue("not-supported", cause, remedy, "Bundle.type"))
     entries = made.get("entry")
     if isinstance(entries, list) and len(entries) > MOST_ENTRIES:

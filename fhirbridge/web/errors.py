@@ -27,8 +27,9 @@ _CATEGORIES = {
 
 
 def answer(body: Any, status: int = 200, /, **headers: str) -> Response:
-    """FHIR JSON; header names are written with underscores."""
-    made = Response(fhir_json.dump(body), status, content_type=FHIR_JSON)
+    """FHIR JSON, or None for no body; header names are written with underscores."""
+    raw = b"" if body is None else fhir_json.dump(body)
+    made = Response(raw, status, content_type=FHIR_JSON)
     for name, value in headers.items():
         made.headers[name.replace("_", "-")] = value
     return made

@@ -12,7 +12,7 @@ UUID = "urn:uuid:0b5f4ba1-6d37-4c2b-9f5a-0d7a3a1c2e4f"
 
 def test_a_resource_alone_is_one_entry() -> None:
     (entry,) = bundle.entries(PATIENT)
-    assert (entry.position, entry.root, entry.method) == (0, "Patient", "POST")
+    assert (entry.position, entry.root, entry.method) == (0, "Patient", "")
     assert entry.resource is PATIENT
 
 

@@ -166,13 +166,6 @@ def test_xml_is_refused_with_415(door: Sender) -> None:
     assert "application/fhir+json" in answer.get_json()["issue"][0]["details"]["text"]
 
 
-def test_a_condition_that_is_not_read_is_refused(door: Sender) -> None:
-    answer = door("POST", "/fhir/Observation", score(), If_None_Exist="identifier=a|b")
-    assert answer.status_code == 400
-    assert "ifNoneExist" in answer.get_json()["issue"][0]["details"]["text"]
-    assert door.records() == []
-
-
 def test_no_value_of_a_person_stands_in_an_error(door: Sender) -> None:
     """X31, as far as the door reaches: canary name and number come back in no answer."""
     canary = {"family": "Zaphod-Canary"}

@@ -1,0 +1,202 @@
+"""The pushing half of the FHIR door (R4 JSON): Bundles and resources in.
+
+https://hl7.org/fhir/R4/http.html. What was pushed is kept as a message, and answered as a record.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from fhirbridge.fhir import messaging
+from fhirbridge.outcome import BridgeError, Issue, operation_outcome
+from fhirbridge.registry.resources import ResourceRow
+from fhirbridge.sync.answers import Answer, Facts, by_entry, issues_of
+from fhirbridge.web import access, served, taking
+from fhirbridge.web.errors import answer
+from fhirbridge.web.taking import WRITES, Taken
+
+door = Blueprint("fhir_push", __name__, url_prefix="/fhir")
+
+_TAKEN = ("applied", "unchanged")
+_RETURNS = ("minimal", "representation", "OperationOutcome")
+
+
+@door.post("/")
+@door.post("", strict_slashes=False)
+def take_bundle() -> Response:
+    """A Bundle, worked off before the answer."""
+    return _take_bundle("push/Bundle")
+
+
+def _take_bundle(kind: str) -> Response:
+    _some_write()
+    taken = taking.take(kind)
+    if messaging.header_of(taken.made):
+        return _answer_message(taken)
+    taken.accepted()
+    entries = _response_entries(taken)
+    made = {"resourceType": "Bundle", "type": f"{taken.made['type']}-response", "entry": entries}
+    return answer(made, **taken.headers)
+
+
+@door.post("/$process-message")
+def process_message() -> Response:
+    return _take_bundle("message/Bundle")
+
+
+@door.post("/<type>")
+def create(type: str) -> Response:
+    """One resource, also if none exists; or a Bundle, which some clients post to /Bundle."""
+    if type == "Bundle":
+        return take_bundle()
+    _may_push(type)
+    asked = {"method": "POST", "url": type, "ifNoneExist": _header("If-None-Exist")}
+    return _answer_single(taking.take(f"push/{type}", asked).accepted())
+
+
+@door.put("/<type>/<id>")
+def update(type: str, id: str) -> Response:
+    """The sender's resource in its present state; `id` is ours, or the sender's own."""
+    _may_push(type)
+    asked = {"method": "PUT", "url": f"{type}/{id}", "ifMatch": _header("If-Match")}
+    return _answer_single(taking.take(f"put/{type}", asked).accepted())
+
+
+@door.put("/<type>")
+def update_by_condition(type: str) -> Response:
+    _may_push(type)
+    url = f"{type}?{request.query_string.decode('utf-8', 'replace')}"
+    asked = {"method": "PUT", "url": url, "ifMatch": _header("If-Match")}
+    return _answer_single(taking.take(f"put/{type}", asked).accepted())
+
+
+@door.post("/$validate")
+@door.post("/<type>/$validate")
+@door.post("/<type>/<id>/$validate")
+def validate(type: str = "Bundle", id: str = "") -> Response:
+    """What a push of the body would do: the same way in, rolled back."""
+    if type == "Bundle":
+        _some_write()
+    else:
+        _may_push(type)
+    method = "PUT" if id else "POST"
+    asked = {"method": method, "url": f"{type}/{id}" if id else type}
+    try:
+        receipt = taking.rehearse(f"{'put' if id else 'push'}/{type}", asked)
+    except BridgeError as fault:
+        if fault.policy.status in (400, 409, 412, 422):  # of what was sent
+            return answer(operation_outcome(fault.issues))
+        raise
+    issues = receipt.issues or [i for facts in by_entry(receipt.entries) for i in _would(facts)]
+    return answer(operation_outcome(list(issues)))
+
+
+def _header(name: str) -> str:
+    return request.headers.get(name, "")
+
+
+def _some_write() -> None:
+    if not g.caller.scopes.allow_somewhere(WRITES):
+        raise access.forbidden(f"system/TYPE.{WRITES} of any type")
+
+
+def _may_push(type: str) -> None:
+    """What the mappings read may be sent, also where it is never served by itself."""
+    g.caller.must(WRITES, type)
+    if not served.service().library.of_site(g.caller.site_name).reads(type):
+        served.must_hold(type)
+
+
+def _preferred() -> str:
+    """What the sender wants back: one word of `Prefer: return=`, or nothing."""
+    words = [word.strip() for word in _header("Prefer").replace(";", ",").split(",")]
+    wanted = [w.removeprefix("return=") for w in words if w.startswith("return=")]
+    return wanted[0] if wanted and wanted[0] in _RETURNS else ""
+
+
+def _answer_single(taken: Taken) -> Response:
+    facts = tuple(taken.receipt.entries)
+    told = Answer.read(facts[0].answer)
+    row, body = _represented([told.location]).get(told.location, (None, {}))
+    headers = taken.headers
+    whole = facts[0].fate in _TAKEN and told.status < 202
+    status = told.status
+    if not taken.fresh and status == 201 and not _header("Idempotency-Key"):
+        status = 200  # it was there
+    wanted = _preferred()
+    if row is None or row.deleted or not whole:
+        return answer(operation_outcome(issues_of(facts)), status, **headers)
+    headers |= served.versioned(row)
+    if wanted == "minimal":
+        return answer(None, status, **headers)
+    if wanted == "OperationOutcome" or not g.caller.scopes.allow(row.type, "r"):
+        body = operation_outcome(issues_of(facts))  # the resource may hold more than was sent
+    return answer(body, status, **headers)
+
+
+def _represented(locations: list[str]) -> dict[str, tuple[ResourceRow, dict[str, Any]]]:
+    """The resources at these locations as they are served now."""
+    found: dict[str, tuple[ResourceRow, dict[str, Any]]] = {}
+    with served.service().registry.read(g.caller.site_id) as unit:
+        for location in filter(None, locations):
+            type, id = location.split("/")[:2]
+            row = unit.resources.get(type, id)
+            if row is not None:
+                found[location] = row, dict(served.body(unit, row))
+    return found
+
+
+def _response_entries(taken: Taken) -> list[dict[str, Any]]:
+    wanted = _preferred()
+    grouped = by_entry(taken.receipt.entries)
+    answers = [Answer.read(facts[0].answer) for facts in grouped]
+    asked = [a.location for a in answers] if wanted == "representation" else []
+    bodies = _represented([at for at in asked if g.caller.scopes.allow(at.split("/")[0], "r")])
+    made = []
+    for told, facts in zip(answers, grouped, strict=True):
+        entry = {"response": _response(told, facts, always=wanted == "OperationOutcome")}
+        held = bodies.get(told.location)
+        made.append({"resource": held[1], **entry} if held and not held[0].deleted else entry)
+    return made
+
+
+def _response(told: Answer, facts: Facts, *, always: bool) -> dict[str, Any]:
+    issues = issues_of(facts)
+    made: dict[str, Any] = {"status": told.line}
+    if told.location:
+        made |= {"location": told.location, "etag": told.etag, "lastModified": told.last_modified}
+    if issues or always:
+        made["outcome"] = operation_outcome(issues)
+    return made
+
+
+def _answer_message(taken: Taken) -> Response:
+    receipt = taken.receipt
+    told = [issue for facts in by_entry(receipt.entries) for issue in issues_of(facts)]
+    made = messaging.response(
+        messaging.header_of(taken.made),
+        id=receipt.id,
+        endpoint=served.base(),
+        code="fatal-error" if receipt.issues else "ok",
+        outcome=operation_outcome(list(receipt.issues) or told),
+        at=receipt.created_at.isoformat().replace("+00:00", "Z"),
+    )
+    status = receipt.issues[0].policy.status if receipt.issues else 200
+    return answer(made, status, **taken.headers)
+
+
+def _would(facts: Facts) -> list[Issue]:
+    """What a rehearsal says of an entry: what it would do, and why not more."""
+    told, first = Answer.read(facts[0].answer), facts[0]
+    of = f"{told.location.split('/_history')[0]} " if told.location and told.status != 201 else ""
+    would = {
+        "applied": "would be created" if told.status == 201 else f"{of}would change".strip(),
+        "unchanged": f"{of}would stay as it is".strip(),
+        "superseded": "would change nothing: a newer version was read before",
+        "quarantined": "would wait in quarantine",
+        "refused": "would be refused",
+    }[first.fate]
+    cause = f"entry {first.position} ({first.resource_type}): {would}"
+    return [Issue("business-rule", cause, severity="information"), *issues_of(facts)]

@@ -1,0 +1,67 @@
+"""A push from its request to its receipt: body, scopes, key, and one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import g, request
+
+from fhirbridge.outcome import BridgeError
+from fhirbridge.registry.messages import Receipt
+from fhirbridge.sync.ingest import Incoming, ingest, preview
+from fhirbridge.web import bodies, pushed, served
+
+WRITES = "cu"  # a record's key decides whether a push creates or updates: it needs both
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`fresh`: it was worked off now, and not found as taken before; `made` is what was sent."""
+
+    receipt: Receipt
+    fresh: bool
+    made: Mapping[str, Any]
+
+    def accepted(self) -> Taken:
+        """Raises `BridgeError` with the reasons where the message was refused as a whole."""
+        if self.receipt.issues:
+            raise BridgeError(*self.receipt.issues)
+        return self
+
+    @property
+    def headers(self) -> dict[str, str]:
+        id = self.receipt.id
+        told = {"X_Receipt": id, "Link": f'</receipts/{id}>; rel="receipt"'}
+        return told if self.fresh else {**told, "Idempotent_Replayed": "true"}
+
+
+def take(kind: str, asked: Mapping[str, str] | None = None) -> Taken:
+    """Ingest the request's body in one transaction. `kind` and `asked` are those of `Incoming`."""
+    incoming = _incoming(kind, asked)
+    here = served.service()
+    with here.registry.unit(g.caller.site_id) as unit:
+        done = ingest(unit, here.library.of_site(g.caller.site_name), incoming)
+        here.crash.reach("ingest.before-commit")
+        unit.commit()
+        here.crash.reach("ingest.after-commit")
+    g.receipt_id = done.receipt.id  # an error names it, too
+    return Taken(done.receipt, done.fresh, done.made)
+
+
+def rehearse(kind: str, asked: Mapping[str, str] | None = None) -> Receipt:
+    """What `take` would answer; nothing is kept."""
+    incoming = _incoming(kind, asked)
+    here = served.service()
+    with here.registry.unit(g.caller.site_id) as unit:
+        return preview(unit, here.library.of_site(g.caller.site_name), incoming)
+
+
+def _incoming(kind: str, asked: Mapping[str, str] | None) -> Incoming:
+    body = bodies.read_body(request)
+    if kind.endswith("/Bundle") and not g.caller.scopes.allow("*", WRITES):
+        for type in pushed.types(body):
+            g.caller.must(WRITES, type)
+    key = request.headers.get("Idempotency-Key", "")
+    return Incoming(g.caller.source, kind, key, body, asked=asked or {})
