@@ -25,6 +25,11 @@ from fhirbridge.sync.whose import Whose
 _ETAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
+def _by_name(entry: Entry) -> bool:
+    """Whether it matters what the source called its resource: an update finds it in any case."""
+    return entry.method == "POST" or bool(entry.if_match) or "id" in (entry.resource or {})
+
+
 @dataclass
 class Conditions:
     """`faults` are those of each entry, by position; `exists` what an If-None-Exist found, and
@@ -88,7 +93,7 @@ class Conditions:
         return None
 
     def _held(self, entry: Entry, asked: Condition | None) -> Issue | None:
-        found = self.matching.of(asked) if asked else []
+        found = self.matching.of(asked, own_names=_by_name(entry)) if asked else []
         if len(found) > 1:
             cause, remedy = "the condition matches several resources", "name one by its identifier"
             return Issue("precondition", cause, remedy, entry.request)

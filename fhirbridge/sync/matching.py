@@ -88,8 +88,8 @@ class Matching:
                 assert one.identifier is not None
                 self.known.setdefault((one.type, *one.identifier), [])
 
-    def of(self, asked: Condition) -> list[ResourceRow]:
-        """At most two: more are no clearer."""
+    def of(self, asked: Condition, *, own_names: bool = True) -> list[ResourceRow]:
+        """At most two: more are no clearer. `own_names`: those of the source count, too."""
         if asked.identifier is None:
             return self.unit.resources.search(
                 asked.type, tokens=asked.tokens, dates=asked.dates, count=2
@@ -99,7 +99,8 @@ class Matching:
         name = (asked.type, *asked.identifier)
         if name not in self.known:
             self.prepare([asked])
-        return self.known[name][:2] or self._own_name(*name)
+        found = self.known[name][:2]
+        return self._own_name(*name) if not found and own_names else found
 
     def _patient(self, system: str, value: str) -> list[ResourceRow]:
         subject = self.whose.by_identifier(system, value)
