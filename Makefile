@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check hospital reference bench clean
+.PHONY: help venv demo test check crash hospital reference bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -37,6 +37,11 @@ check: venv ## lint, format, types, layers
 
 hospital: venv ## journeys against a real HAPI FHIR server, and HL7's packages (Java 17, Maven, npm)
 	.venv/bin/python -m pytest -q -m "hapi or npm" tests
+
+KILLS ?= 50
+
+crash: venv ## the service killed KILLS times under four senders, on each database (PostgreSQL)
+	.venv/bin/python -m tests.crash --kills $(KILLS)
 
 reference: venv ## the judge beside HL7's validator (Java 17, Maven, npm)
 	.venv/bin/python -m bench.reference
