@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 
 from fhirbridge import pytest_options
+from tests import databases, postgres
+
+_SERVING = pytest.StashKey[ExitStack]()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     if not pluginmanager.is_registered(pytest_options):  # the package is not installed
         pytest_options.pytest_addoption(parser)
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="what the registry's tests run on; a PostgreSQL is started and ended for them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server, once: processes of xdist inherit where it is."""
+    config.stash[_SERVING] = ExitStack()
+    if config.getoption("--database") == "postgresql" and not databases.on_postgresql():
+        url = config.stash[_SERVING].enter_context(postgres.running())
+        os.environ[databases.SERVER] = url.render_as_string()
+        config.stash[_SERVING].callback(os.environ.pop, databases.SERVER)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_SERVING].close()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("sqlite_only")
+    if marker and databases.on_postgresql():
+        pytest.skip(f"SQLite only: {marker.kwargs['reason']}")
+
+
+@pytest.fixture(autouse=True)
+def only_the_chosen_database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On PostgreSQL nothing of a test is left, and none that forgot to ask runs on SQLite."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if databases.on_postgresql():
+        databases.drop_mine()
+        assert folder is None or [*folder.rglob("registry.db")] == [], "it ran on SQLite"

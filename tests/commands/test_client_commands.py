@@ -9,6 +9,7 @@ import pytest
 
 from fhirbridge.app import create_app
 from fhirbridge.settings import Settings
+from tests import databases
 from tests.commands.typed import Said, typed
 from tests.web.sender import Sender
 from tests.web.signing import BASE, Signing, ec, jwks, rsa
@@ -17,6 +18,7 @@ from tests.web.signing import BASE, Signing, ec, jwks, rsa
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("FHIRBRIDGE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("FHIRBRIDGE_DATABASE", databases.setting(tmp_path / "data"))
     monkeypatch.setenv("FHIRBRIDGE_BASE_URL", BASE)
     assert typed("site", "add", "north").code == 0
     return Settings.from_environment()

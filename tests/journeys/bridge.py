@@ -17,6 +17,8 @@ from typing import Any
 
 import requests
 
+from tests import databases
+
 SITE = "A"
 
 
@@ -30,7 +32,8 @@ class Bridge:
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if not n.startswith("FHIRBRIDGE_")}
-        ours = {"DATA": str(self.folder), **self.settings, **more}
+        database = databases.setting(self.folder)
+        ours = {"DATA": str(self.folder), "DATABASE": database, **self.settings, **more}
         return {**kept, **{f"FHIRBRIDGE_{name}": value for name, value in ours.items()}}
 
     def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fhirbridge.registry import Registry
+from tests import databases
 
 KEY = bytes(range(32))
 
@@ -32,7 +33,7 @@ def key() -> bytes:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'store' / 'registry.db'}"
+    return databases.url(tmp_path / "store")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from fhirbridge.registry import Registry
+from tests import databases
 
 _PROCESSES = 4
 _KEY = bytes(range(32))
@@ -77,7 +78,7 @@ def test_revisions_of_one_record_are_numbered_without_gap(
 
 
 def test_processes_that_make_the_database_together_agree(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    url = databases.empty(tmp_path)
     with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
         assert pool.map(_open, [url] * 8, chunksize=1) == [0] * 8
     registry = Registry.open(url, key=_KEY)

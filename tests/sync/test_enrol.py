@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from fhirbridge.cli import commands
 from fhirbridge.fhir.validate import validate
+from tests import databases
 from tests.sync.ward import Ward, patient
 from tests.web.sender import person, whose
 
@@ -70,7 +71,8 @@ def test_where_the_subject_stands_in_the_study_joins_the_record(ward: Ward) -> N
 def test_an_enrolment_list_need_not_say_it(tmp_path: Path, listed: str, sex: str) -> None:
     file = tmp_path / "subjects.csv"
     file.write_text(listed, encoding="utf-8")
-    ours = {"FHIRBRIDGE_DATA": str(tmp_path / "data")}
+    data = tmp_path / "data"
+    ours = {"FHIRBRIDGE_DATA": str(data), "FHIRBRIDGE_DATABASE": databases.setting(data)}
 
     def say(*words: str) -> str:
         done = CliRunner().invoke(commands, words, env=ours)

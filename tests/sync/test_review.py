@@ -9,15 +9,15 @@ import pytest
 
 from fhirbridge.app import create_app
 from fhirbridge.outcome import BridgeError
-from fhirbridge.settings import Settings
 from fhirbridge.sync import review
+from tests import databases
 from tests.web.sender import Sender, lesion, score
 
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Sender]:
     """Two clients of one site say 3 and 8 of the same score."""
-    sender = Sender.at(create_app(Settings(data=tmp_path / "data")), "alpha")
+    sender = Sender.at(create_app(databases.settings(tmp_path / "data")), "alpha")
     sender.enrol("S-1", "4711")
     sender.push(score(3, id="o1"))
     Sender.at(sender.app, "alpha", client="second").push(score(8, id="x9"))

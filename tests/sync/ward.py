@@ -28,6 +28,7 @@ from fhirbridge.sync.enrol import enrol
 from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.ingest import Incoming, ingest
 from fhirbridge.sync.pull import Pull, ties
+from tests import databases
 from tests.web.sender import MRN, bundle, concept, person
 
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
@@ -51,7 +52,7 @@ class Ward:
         cls, folder: Path, *resources: Resource, stale_status: int = 409, mappings: Path = MAPPINGS
     ) -> Iterator[Ward]:
         sandbox = Sandbox(resources, stale_status=stale_status)
-        registry = Registry.open(f"sqlite:///{folder / 'registry.db'}", key=b"k" * 32)
+        registry = Registry.open(databases.url(folder), key=b"k" * 32)
         with sandbox.running() as base:
             ward = cls(sandbox, joined(registry, "alpha", base, mappings))
             try:

@@ -7,12 +7,13 @@ import pytest
 
 from fhirbridge.app import create_app
 from fhirbridge.settings import Settings
+from tests import databases
 from tests.web.sender import Sender
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", max_body=200_000)
+    return databases.settings(tmp_path / "data", max_body=200_000)
 
 
 @pytest.fixture

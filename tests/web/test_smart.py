@@ -26,13 +26,14 @@ from fhirbridge.registry.smart import Signer
 from fhirbridge.registry.vault import key as vault_key
 from fhirbridge.settings import Settings
 from fhirbridge.web import access, assertions, client_keys
+from tests import databases
 from tests.web.sender import Sender, bundle, lesion, score
 from tests.web.signing import BASE, TOKEN_URL, Signing, ec, jwks, part, rsa, sign
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", max_body=200_000, base_url=BASE)
+    return databases.settings(tmp_path / "data", max_body=200_000, base_url=BASE)
 
 
 @pytest.fixture
@@ -662,7 +663,7 @@ def test_the_capability_statement_names_the_token_endpoint(door: Sender) -> None
 
 def test_a_service_that_does_not_know_its_url_gives_no_tokens(tmp_path: Path) -> None:
     """Its URL would be what the request says: an assertion for any other server would be taken."""
-    app = create_app(Settings(data=tmp_path / "other"))
+    app = create_app(databases.settings(tmp_path / "other"))
     door = Sender.at(app, "alpha")
     lab = Signing.at(door)
     refused(lab.ask(lab.assertion(aud="http://localhost/oauth/token")), "invalid_request")

@@ -1,0 +1,101 @@
+"""The database of a test: SQLite in its folder, or one of its own on the tests' PostgreSQL.
+
+`pytest --database postgresql` starts that server for the session; its URL goes by a variable to the
+processes that xdist starts. A PostgreSQL database is a copy of one that was migrated once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, make_url, text
+
+from fhirbridge.registry import database
+from fhirbridge.settings import Settings
+
+SERVER = "TESTS_POSTGRESQL"  # not FHIRBRIDGE_...: that would be a setting
+_TEMPLATE, _LOCK = "migrated", 1
+
+
+def on_postgresql() -> bool:
+    return SERVER in os.environ
+
+
+def setting(folder: Path) -> str:
+    """The value of the setting `database` that serves this folder: empty is SQLite's file in it."""
+    return url(folder) if on_postgresql() else ""
+
+
+def settings(folder: Path, **more: Any) -> Settings:
+    """The service's settings with its data in the folder."""
+    return Settings(data=folder, database=setting(folder), **more)
+
+
+def url(folder: Path) -> str:
+    """The folder's database, the same at every call."""
+    return _made(folder, _TEMPLATE) if on_postgresql() else _file(folder)
+
+
+def empty(folder: Path) -> str:
+    """A database without a table."""
+    return _made(folder, "template0") if on_postgresql() else _file(folder)
+
+
+def _file(folder: Path) -> str:
+    return f"sqlite:///{folder / 'registry.db'}"
+
+
+def _name(folder: Path) -> str:
+    return _mine() + hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+
+
+def _mine() -> str:
+    return f"of_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_"
+
+
+def _server() -> URL:
+    return make_url(os.environ[SERVER])
+
+
+def _made(folder: Path, template: str) -> str:
+    name = _name(folder)
+    made = _server().set(database=name).render_as_string(hide_password=False)
+    engine = create_engine(_server(), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if not _there(connection, name):
+            if template == _TEMPLATE:
+                _migrated(connection)
+            connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    engine.dispose()
+    return made
+
+
+def _there(connection: Connection, name: str) -> bool:
+    found = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :n"), {"n": name})
+    return found.first() is not None
+
+
+def _migrated(connection: Connection) -> None:
+    """Make the template, once for all processes of the session."""
+    connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK})
+    if not _there(connection, _TEMPLATE):
+        connection.execute(text("CREATE DATABASE migrating TEMPLATE template0"))
+        engine = database.engine(_server().set(database="migrating"))
+        database.upgrade(engine)
+        engine.dispose()
+        connection.execute(text(f"ALTER DATABASE migrating RENAME TO {_TEMPLATE}"))
+    connection.execute(text("SELECT pg_advisory_unlock(:n)"), {"n": _LOCK})
+
+
+def drop_mine() -> None:
+    """Drop what this process's tests have made so far."""
+    engine = create_engine(_server(), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        names = connection.execute(text("SELECT datname FROM pg_database")).scalars().all()
+        for name in names:
+            if name.startswith(_mine()):
+                connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()
