@@ -38,6 +38,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_SERVING].close()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What SQLite has no word for is left out there; what is SQLite's own is told as skipped."""
+    if not databases.on_postgresql():
+        foreign = [item for item in items if item.get_closest_marker("postgresql_only")]
+        config.hook.pytest_deselected(items=foreign)
+        items[:] = [item for item in items if item not in foreign]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("sqlite_only")
     if marker and databases.on_postgresql():

@@ -6,6 +6,7 @@ from flask import Flask, Response, g, request
 
 from fhirbridge.crash import Crash
 from fhirbridge.library import Library
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.vault import key
 from fhirbridge.settings import Settings
@@ -51,5 +52,8 @@ def create_app(settings: Settings | None = None) -> Flask:
             given = request.headers
             authorization, api_key = given.get("Authorization", ""), given.get("X-API-Key", "")
             g.caller = access.caller(service.registry, authorization, api_key)
+            if "\0" in request.path:
+                cause = "the URL holds the character U+0000"
+                raise BridgeError(Issue("value", cause, "take the URL from an answer"))
 
     return app

@@ -29,6 +29,7 @@ from fhirbridge.settings import Settings
 def commands(context: click.Context) -> None:
     """Study records to FHIR R4 and back, synced with hospital FHIR servers."""
     context.obj = Workshop(Settings.from_environment())
+    context.call_on_close(context.obj.close)
 
 
 for command in (

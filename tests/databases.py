@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, make_url, text
+from sqlalchemy import URL, Connection, create_engine, inspect, make_url, text
 
 from fhirbridge.registry import database
 from fhirbridge.settings import Settings
@@ -42,6 +42,22 @@ def url(folder: Path) -> str:
 def empty(folder: Path) -> str:
     """A database without a table."""
     return _made(folder, "template0") if on_postgresql() else _file(folder)
+
+
+def contents(folder: Path) -> bytes:
+    """All that the database holds: SQLite's files as they are, of PostgreSQL every value."""
+    if not on_postgresql():
+        return b"".join(path.read_bytes() for path in folder.glob("registry.db*"))
+    engine = create_engine(url(folder))
+    with engine.connect() as connection:
+        rows = [connection.execute(text(f'SELECT * FROM "{name}"')) for name in _tables(connection)]
+        values = [value for found in rows for row in found for value in row]
+    engine.dispose()
+    return b" ".join(v if isinstance(v, bytes) else str(v).encode() for v in values)
+
+
+def _tables(connection: Connection) -> list[str]:
+    return inspect(connection).get_table_names()
 
 
 def _file(folder: Path) -> str:

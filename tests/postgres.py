@@ -45,7 +45,9 @@ def binaries() -> Path:
     for folder in [*([Path(found).resolve().parent] if found else []), *reversed(debian)]:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
-    raise NotThere("no initdb was found: install PostgreSQL, on Debian by apt-get install postgresql")
+    raise NotThere(
+        "no initdb was found: install PostgreSQL, on Debian by apt-get install postgresql"
+    )
 
 
 def _user() -> pwd.struct_passwd:

@@ -29,6 +29,10 @@ class Workshop:
     def registry(self) -> Registry:
         return open_registry(self.settings)
 
+    def close(self) -> None:
+        if "registry" in vars(self):
+            self.registry.close()
+
     @cached_property
     def library(self) -> Library:
         return Library(self.settings.mappings)

@@ -44,7 +44,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 @pass_workshop
 def serve(workshop: Workshop, host: str, port: int, workers: int) -> None:
     """Serve the FHIR door and the receipts."""
-    open_registry(workshop.settings)  # upgrades the database once, before the workers start
+    open_registry(workshop.settings).close()  # upgrades the database once, before the workers start
 
     def ready(server: object) -> None:
         address = server.LISTENERS[0].sock.getsockname()  # type: ignore[attr-defined]

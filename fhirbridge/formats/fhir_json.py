@@ -8,6 +8,7 @@ endless depth.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ import msgspec
 from fhirbridge.outcome import BridgeError, Issue
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _REMEDY = "send one FHIR resource as UTF-8 JSON"
 
 
@@ -74,6 +76,15 @@ def _refuse_lone_surrogates(made: Any) -> None:
         _ENCODER.encode(made)
     except UnicodeEncodeError as fault:
         raise _refuse("a string holds half of a surrogate pair") from fault
+
+
+def holds_nul(raw: bytes) -> bool:
+    """Whether a string of the JSON holds U+0000, which FHIR in XML and PostgreSQL's text cannot.
+
+    >>> holds_nul(b'["\\\\u0000"]'), holds_nul(b'["\\\\\\\\u0000"]')
+    (True, False)
+    """
+    return b"u0000" in raw and _NUL.search(raw) is not None
 
 
 def dump(value: Any) -> bytes:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import ArgumentError
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import faults
 
-_WAIT = 30.0  # seconds for a lock; another number by ?timeout= in a SQLite URL
+# Seconds for a lock; another number by ?timeout= in a SQLite URL, ?options= in a PostgreSQL one.
+_WAIT = 30
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _UPGRADE_LOCK = 0x66686972  # any number that nobody else takes
 
@@ -51,19 +52,25 @@ def _misconfigured(cause: str) -> BridgeError:
 def engine(url: URL) -> Engine:
     """A new engine, not connected yet. Errors hide parameters: they may be of patients."""
     sqlite = url.get_backend_name() == "sqlite"
-    waits = sqlite and "timeout" not in url.query
     made = create_engine(
         url,
         hide_parameters=True,
         poolclass=QueuePool,  # connections stay open: the last one to close would empty the WAL
         pool_pre_ping=not sqlite,
-        connect_args={"timeout": _WAIT} if waits else {},
+        connect_args=_waiting(url),
     )
     event.listen(made, "handle_error", faults.tell)
     if sqlite:
         event.listen(made, "connect", _prepare)
         event.listen(made, "begin", _begin)
     return made
+
+
+def _waiting(url: URL) -> dict[str, Any]:
+    """How long a statement waits for a lock, unless the URL says so itself."""
+    if url.get_backend_name() == "sqlite":
+        return {} if "timeout" in url.query else {"timeout": _WAIT}
+    return {} if "options" in url.query else {"options": f"-c lock_timeout={_WAIT}s"}
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
+import psycopg
 from sqlalchemy import ExceptionContext
 
 from fhirbridge.outcome import BridgeError, Issue
@@ -47,6 +48,9 @@ def tell(context: ExceptionContext) -> None:
         raise BridgeError(Issue("not-found", cause)) from fault
     if code in _TWICE:
         raise BridgeError(Issue("duplicate", "there is such a row already")) from fault
+    if isinstance(fault, psycopg.DataError) and "NUL" in str(fault):
+        cause = "a text holds the character U+0000, which cannot be stored"
+        raise BridgeError(Issue("value", cause, "send it without")) from None
     cause = _transient(code)
     if context.is_disconnect or (context.connection is None and code is None):
         cause = cause or "the database cannot be reached"

@@ -113,7 +113,7 @@ class Records:
         return made
 
     def _locked(self, wanted: Record) -> Record:
-        rows = self._rows().where(tables.record.c.id == wanted.id).with_for_update()
+        rows = self._rows().where(tables.record.c.id == wanted.id).with_for_update(key_share=True)
         before = self.scope.one(Record, rows)
         named = (wanted.subject_id, wanted.form, wanted.key)
         if before is None or (before.subject_id, before.form, before.key) != named:

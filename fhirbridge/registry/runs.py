@@ -72,7 +72,7 @@ class Runs:
 
     def add_counts(self, run_id: str, counts: Mapping[str, int]) -> Run:
         """Added to what the run has counted; one unit after the other, so that no count is lost."""
-        rows = self._rows().where(tables.sync_run.c.id == run_id).with_for_update()
+        rows = self._rows().where(tables.sync_run.c.id == run_id).with_for_update(key_share=True)
         before = self.scope.only(Run, rows, "sync run")
         sums = Counter(before.counts)
         sums.update(counts)

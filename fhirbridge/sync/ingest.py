@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fhirbridge.formats import judged_json
+from fhirbridge.formats import fhir_json, judged_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.messages import Message, Receipt, ReceiptEntry
@@ -110,6 +110,9 @@ class _Opening:
 
 def _parsed(body: bytes) -> Mapping[str, Any] | BridgeError:
     """What is no JSON is kept, too."""
+    if fhir_json.holds_nul(body):
+        cause = "a string holds the character U+0000, which cannot be stored"
+        return BridgeError(Issue("value", cause, "send the message without it"))
     try:
         return judged_json.parse(body)
     except BridgeError as fault:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fhirbridge.registry.store import Registry
 from fhirbridge.web.scopes import EVERYTHING, Scopes
 
 _TOKEN = "fbt_"
+_KEY = re.compile(r"fb_([0-9a-f]+)_([0-9a-f]+)")
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
 
 
@@ -84,8 +86,8 @@ def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
     given = token.strip() if scheme.lower() == "bearer" else api_key.strip()
     if scheme.lower() == "bearer" and given.startswith(_TOKEN):
         return _bearer(registry, given)
-    parts = given.split("_")
-    prefix, secret = (parts[1], parts[2]) if len(parts) == 3 and parts[0] == "fb" else ("", "")
+    found = _KEY.fullmatch(given)
+    prefix, secret = (found[1], found[2]) if found else ("", "")
     with registry.read(None) as unit:
         client = unit.clients.find(prefix) if prefix else None
         known = client.secret_hash if client else _NOBODY

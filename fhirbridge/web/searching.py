@@ -47,6 +47,8 @@ def read(type: str, given: Iterable[tuple[str, str]]) -> Search:
     search = Search(type, [], [], DEFAULT_COUNT, None, total=False, given=pairs)
     values: dict[str, object] = {}
     for name, text in pairs:
+        if "\0" in text:
+            raise _refuse(name, "it holds the character U+0000", "search without it")
         if name == "_count":
             values["count"] = _count(text)
         elif name == "_after":

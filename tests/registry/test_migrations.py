@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_mock_engine, text
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Inspector, create_engine, inspect, text
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, tables
 from fhirbridge.registry.smart import PublicKey
+from tests import databases
 from tests.registry.filled import MRN, furnish
 
 
@@ -30,30 +30,23 @@ def test_a_table_more_or_less_would_be_noticed(registry: Registry) -> None:
         assert [step[0] for step in found] == ["add_index"]
 
 
-def _constraints(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
-    """Every foreign key as (table, parent, columns); deferred or not stands in the SQL alone."""
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    found = set()
-    for (name,) in names:
-        for row in connection.execute(f"PRAGMA foreign_key_list('{name}')"):
-            found.add((name, row[2], row[3]))
-    return found
+def _foreign_keys(inspector: Inspector, table: str) -> set[tuple[Any, ...]]:
+    return {
+        (*key["constrained_columns"], key["referred_table"], key["options"].get("initially"))
+        for key in inspector.get_foreign_keys(table)
+    }
 
 
-def test_foreign_keys_and_their_deferral_are_equal_too(registry: Registry, url: str) -> None:
-    made: list[str] = []
-    dialect = sqlite.dialect()
-    engine = create_mock_engine(
-        "sqlite://", lambda sql, *_, **__: made.append(str(sql.compile(dialect=dialect)))
-    )
-    tables.site.metadata.create_all(engine, checkfirst=False)
-    fresh, migrated = sqlite3.connect(":memory:"), sqlite3.connect(url.removeprefix("sqlite:///"))
-    fresh.executescript(";".join(made))
-    assert _constraints(migrated) - {("alembic_version", "", "")} == _constraints(fresh)
-    deferred = "SELECT name FROM sqlite_master WHERE sql LIKE '%INITIALLY DEFERRED%' ORDER BY name"
-    assert migrated.execute(deferred).fetchall() == fresh.execute(deferred).fetchall() != []
-    fresh.close()
-    migrated.close()
+def test_foreign_keys_and_their_deferral_are_equal_too(registry: Registry) -> None:
+    inspector, deferred = inspect(registry.engine), 0
+    for table in tables.site.metadata.sorted_tables:
+        wanted = {
+            (*key.column_keys, key.referred_table.name, key.initially)
+            for key in table.foreign_key_constraints
+        }
+        assert _foreign_keys(inspector, table.name) == wanted
+        deferred += sum(key[-1] == "DEFERRED" for key in wanted)
+    assert deferred > 0
 
 
 def test_upgrading_a_database_with_data_keeps_it(registry: Registry, url: str, key: bytes) -> None:
@@ -110,20 +103,15 @@ def test_a_database_of_the_second_version_takes_signing_clients(
     again.close()
 
 
-def test_a_failing_upgrade_leaves_the_database_as_it_was(
-    url: str, key: bytes, tmp_path: Path
-) -> None:
-    path = url.removeprefix("sqlite:///")
-    (tmp_path / "store").mkdir()
-    with sqlite3.connect(path) as foreign:
-        foreign.execute("CREATE TABLE delivery (id TEXT)")  # in the way of the last table
-    foreign.close()
+def test_a_failing_upgrade_leaves_the_database_as_it_was(key: bytes, tmp_path: Path) -> None:
+    url = databases.empty(tmp_path)
+    engine = create_engine(url)
+    with engine.begin() as foreign:
+        foreign.execute(text("CREATE TABLE delivery (id TEXT)"))  # in the way of the last table
     with pytest.raises(Exception, match="delivery"):
         Registry.open(url, key=key)
-    with sqlite3.connect(path) as foreign:
-        names = foreign.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    foreign.close()
-    assert names == [("delivery",)]
+    assert inspect(engine).get_table_names() == ["delivery"]
+    engine.dispose()
 
 
 def test_a_database_of_a_newer_version_is_refused(registry: Registry, url: str, key: bytes) -> None:

@@ -60,6 +60,7 @@ class Ward:
             finally:
                 ward.hospital.server.close()
                 registry.close()
+                registry.close()
 
     @property
     def registry(self) -> Registry:
