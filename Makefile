@@ -4,10 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check crash hospital reference bench clean
+.PHONY: help venv demo test test-postgres check crash hospital reference bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r name what; do printf '%-16s%s\n' "$$name" "$$what"; done
 
 venv: $(STAMP) ## virtual environment in .venv, again only when the requirements changed
@@ -28,6 +28,10 @@ demo: venv ## the whole chain once, with a sandbox hospital
 
 test: venv ## all tests but those that need a real HAPI FHIR server
 	.venv/bin/python -m pytest -q -n auto
+
+test-postgres: venv ## the tests that touch a database, on a PostgreSQL that they start and end
+	.venv/bin/python -m pytest -q -rs -n auto --database postgresql \
+		tests/registry tests/web tests/sync tests/journeys tests/commands
 
 check: venv ## lint, format, types, layers
 	.venv/bin/ruff check

@@ -83,9 +83,8 @@ class Resources:
     def _locked(self, wanted: ResourceRow) -> ResourceRow:
         resource = tables.resource.c
         named = (resource.record_id == wanted.record_id, resource.block == wanted.block)
-        before = self.scope.one(
-            ResourceRow, self._rows().where(*named).with_for_update(key_share=True)
-        )
+        rows = self._rows().where(*named).with_for_update(key_share=True)
+        before = self.scope.one(ResourceRow, rows)
         if before is None or (before.type, before.fhir_id) != (wanted.type, wanted.fhir_id):
             raise conflict(f"{wanted.type}/{wanted.fhir_id} is not the resource of this block")
         return before

@@ -52,7 +52,7 @@ def test_what_follows_a_commit_needs_its_own(registry: Registry, alpha: str) -> 
 
 def test_a_reading_unit_cannot_write(registry: Registry, alpha: str) -> None:
     with registry.read(alpha) as unit:
-        with pytest.raises(DBAPIError, match="read-?only"):
+        with pytest.raises(DBAPIError, match=r"read-?only"):
             unit.subjects.enrol("S-1", [])
         with pytest.raises(ValueError, match="only reads"):
             unit.commit()
