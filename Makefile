@@ -8,7 +8,7 @@ STAMP := .venv/installed
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name what; do printf '%-16s%s\n' "$$name" "$$what"; done
+		while IFS='|' read -r name what; do printf '%-20s%s\n' "$$name" "$$what"; done
 
 venv: $(STAMP) ## virtual environment in .venv, again only when the requirements changed
 

@@ -93,7 +93,7 @@ def options(url: URL, *, reads: bool) -> dict[str, Any]:
     return {"reads": reads}
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, *, to: str = "head") -> None:
     """Bring the schema to the newest version in one transaction; processes take turns."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
@@ -102,7 +102,7 @@ def upgrade(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _UPGRADE_LOCK})
         config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
         except CommandError as fault:
             cause = "the database is of a newer version than this program"
             raise BridgeError(Issue("configuration", cause, "install that version")) from fault

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Select, select
 
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry import tables
+from fhirbridge.registry import audit, tables
 from fhirbridge.registry.scope import Scope, duplicate, not_found
 
 Unmatched = Literal["hold", "enrol", "refuse"]
@@ -67,6 +67,7 @@ class Sites:
             id=site.id, name=name, unmatched=unmatched, created_at=site.created_at
         ):
             raise duplicate(f"there is a site '{name}' already")
+        audit.begin(self.scope, site.id)
         return site
 
     def by_name(self, name: str) -> Site:

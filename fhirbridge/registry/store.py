@@ -71,9 +71,12 @@ class Registry:
         self.engine.dispose()
 
     @contextmanager
-    def unit(self, site_id: str | None = None) -> Iterator[Unit]:
-        """A transaction that writes. Left without `commit`, it never was."""
-        with self._unit(site_id, writes=True) as unit:
+    def unit(self, site_id: str | None = None, *, request_id: str | None = None) -> Iterator[Unit]:
+        """A transaction that writes. Left without `commit`, it never was.
+
+        `request_id` is told by the audit of what the unit does.
+        """
+        with self._unit(site_id, writes=True, request_id=request_id) as unit:
             yield unit
 
     @contextmanager
@@ -83,7 +86,9 @@ class Registry:
             yield unit
 
     @contextmanager
-    def _unit(self, site_id: str | None, *, writes: bool) -> Iterator[Unit]:
+    def _unit(
+        self, site_id: str | None, *, writes: bool, request_id: str | None = None
+    ) -> Iterator[Unit]:
         chosen = self.engine.execution_options(**database.options(self._url, reads=not writes))
         try:
             connection = chosen.connect()
@@ -92,7 +97,7 @@ class Registry:
         with connection:
             connection.begin()
             scope = Scope(connection, site_id, self._clock, self._ids, self._vault)
-            yield Unit(scope, writes=writes)
+            yield Unit(scope, writes=writes, request_id=request_id)
 
     def _try_key(self) -> None:
         """A wrong key would not fail at look-ups: it would find nobody."""

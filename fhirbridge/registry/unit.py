@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from fhirbridge.outcome import BridgeError
+from fhirbridge.registry.audit import Audit, Trail
 from fhirbridge.registry.deliveries import Deliveries
 from fhirbridge.registry.messages import Messages, Quarantine, Receipts
 from fhirbridge.registry.proposals import Origins, Proposals
@@ -24,10 +25,12 @@ from fhirbridge.registry.subjects import Subjects
 class Unit:
     """Made by `Registry.unit` and `Registry.read`; left without `commit`, nothing was written."""
 
-    def __init__(self, scope: Scope, *, writes: bool) -> None:
+    def __init__(self, scope: Scope, *, writes: bool, request_id: str | None = None) -> None:
         self._scope = scope
         self._writes = writes
         self.site_id = scope.site
+        self.audit = Audit(scope, request_id)
+        self.trail = Trail(scope)
         self.sites = Sites(scope)
         self.clients = Clients(scope)
         self.signers = Signers(scope)
@@ -47,9 +50,12 @@ class Unit:
         self.deliveries = Deliveries(scope)
 
     def commit(self) -> None:
-        """Make what was written durable. What is written afterwards is a transaction of its own."""
+        """Make what was written durable, and its audit. What is written afterwards is a transaction
+        of its own.
+        """
         if not self._writes:
             raise ValueError("this unit only reads")
+        self.audit.flush()
         connection = self._scope.connection
         try:
             connection.commit()

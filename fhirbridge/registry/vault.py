@@ -58,14 +58,15 @@ def _make(path: Path) -> None:
 
 
 class Vault:
-    """Hashes and seals with two keys derived from one."""
+    """Hashes, chains and seals with keys derived from one."""
 
-    __slots__ = ("_hash_key", "_seal")
+    __slots__ = ("_chain_key", "_hash_key", "_seal")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != _SIZE:
             raise _unusable(f"the vault key has {len(key)} bytes instead of {_SIZE}")
         self._hash_key = _derived(key, b"fhirbridge identity look-up")
+        self._chain_key = _derived(key, b"fhirbridge audit trail")
         self._seal = AESGCM(_derived(key, b"fhirbridge sealed values"))
 
     def __repr__(self) -> str:
@@ -75,6 +76,10 @@ class Vault:
         """Hexadecimal keyed hash of the parts and of where each of them ends."""
         told = b"".join(b"%d:%b" % (len(raw), raw) for raw in (part.encode() for part in parts))
         return hmac.digest(self._hash_key, told, "sha256").hex()
+
+    def chain(self, told: bytes) -> str:
+        """Hexadecimal keyed hash of a row of the audit trail."""
+        return hmac.digest(self._chain_key, told, "sha256").hex()
 
     def seal(self, plain: bytes, *, place: str) -> bytes:
         nonce = os.urandom(_NONCE)

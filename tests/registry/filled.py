@@ -90,5 +90,6 @@ def furnish(unit: Unit) -> House:
     unit.cursors.put(run.id, "Condition", state="open", next_url="http://h/2", page=1)
     unit.deliveries.put(connection.id, resource.id, state="sent", sent_sha256=resource.sha256)
     pseudonym = unit.subjects.pseudonym(*MRN)
+    unit.audit.note("C", "push", actor="client:mirth", entities={"message": message.id})
     made = (subject, connection, message, record, origin, proposal, resource, receipt, held, run)
     return House(*made, pseudonym, signer)

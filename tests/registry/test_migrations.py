@@ -11,10 +11,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Inspector, create_engine, inspect, text
 
 from fhirbridge.outcome import BridgeError
-from fhirbridge.registry import Registry, tables
+from fhirbridge.registry import Registry, database, tables
 from fhirbridge.registry.smart import PublicKey
 from tests import databases
-from tests.registry.filled import MRN, furnish
+from tests.registry import first_release
+from tests.registry.filled import MRN
 
 
 def test_migrations_make_the_tables_of_the_code(registry: Registry) -> None:
@@ -49,58 +50,67 @@ def test_foreign_keys_and_their_deferral_are_equal_too(registry: Registry) -> No
     assert deferred > 0
 
 
-def test_upgrading_a_database_with_data_keeps_it(registry: Registry, url: str, key: bytes) -> None:
-    with registry.unit() as unit:
-        site = unit.sites.add("Alpha")
-        unit.commit()
-    with registry.unit(site.id) as unit:
-        house = furnish(unit)
-        unit.commit()
-    with registry.engine.begin() as connection:  # as the first release had it
-        for table in ("origin_record", "access_token", "assertion_seen", "client_key"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("ALTER TABLE client DROP COLUMN scopes"))
-        for column in ("subject_id", "answer"):
-            connection.execute(text(f"ALTER TABLE receipt_entry DROP COLUMN {column}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-        led = text("UPDATE origin SET record_id = :record")
-        connection.execute(led, {"record": house.record.id})
-    registry.close()
-    again = Registry.open(url, key=key)
-    with again.read(site.id) as unit:
-        assert unit.subjects.by_identity(*MRN) == house.subject
-        assert unit.origins.records(house.origin.id) == [house.record.id]
-        assert unit.origins.of_record(house.record.id) == [house.origin]
-        assert ("mirth", None) in [(one.name, one.scopes) for one in unit.clients.all()]
-    with again.unit(site.id) as unit:
-        signer = unit.signers.add("new", scopes="system/*.rs", keys=[PublicKey("k", "ES384", {})])
-        assert unit.signers.find(signer, "k") is not None
-    again.close()
+@pytest.fixture
+def old(tmp_path: Path) -> str:
+    """The URL of a database that the first release left, with rows in every table."""
+    return first_release.made(tmp_path / "old")
 
 
-def test_a_database_of_the_second_version_takes_signing_clients(
-    registry: Registry, url: str, key: bytes, alpha: str
-) -> None:
-    with registry.unit(alpha) as unit:
-        unit.clients.add("mirth", prefix="p1", secret_hash="h")
-        unit.commit()
-    with registry.engine.begin() as connection:
-        for table in ("access_token", "assertion_seen", "client_key"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("ALTER TABLE client DROP COLUMN scopes"))
-        for column in ("subject_id", "answer"):
-            connection.execute(text(f"ALTER TABLE receipt_entry DROP COLUMN {column}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
-    registry.close()
-    again = Registry.open(url, key=key)
-    with again.engine.connect() as connection:
+def test_upgrading_from_the_first_release_loses_nothing(old: str, key: bytes) -> None:
+    told = first_release.rows()
+    assert all(told.values())
+    version = told.pop("alembic_version")
+    assert version == [{"version_num": first_release.REVISION}]
+    registry = Registry.open(old, key=key)
+    found = first_release.stored(registry.engine, told)
+    assert first_release.ordered(found) == first_release.ordered(told)
+    with registry.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, tables.site.metadata) == []
-    with again.read() as unit:
-        found = unit.clients.find("p1")
-        assert found is not None
-        assert (found.name, found.scopes) == ("mirth", None)
-    again.close()
+    registry.close()
+
+
+def test_an_upgraded_database_works(old: str, key: bytes) -> None:
+    registry = Registry.open(old, key=key)
+    with registry.read() as unit:
+        alpha, beta = unit.sites.all()
+        mirth = unit.clients.find("fb_id-0001")
+        assert (mirth.site_id, mirth.scopes) == (alpha.id, None) if mirth else pytest.fail("gone")
+        assert unit.clients.find("fb_gone") is None
+    for site in (alpha, beta):
+        with registry.unit(site.id) as unit:
+            subject = unit.subjects.by_identity(*MRN)
+            assert subject is not None
+            (record,) = unit.records.all(subject_id=subject.id)
+            (origin,) = unit.origins.of_record(record.id)
+            assert unit.origins.records(origin.id) == [record.id]
+            assert [one.number for one in unit.records.revisions(record.id)] == [1, 2]
+            found = unit.resources.search("Condition", tokens=[("code", [(None, "c1")])], count=9)
+            assert [row.record_id for row in found] == [record.id]
+            signer = unit.signers.add(
+                "new", scopes="system/*.rs", keys=[PublicKey("k", "ES384", {})]
+            )
+            assert unit.signers.find(signer, "k") is not None
+            unit.audit.note("C", "client.add", actor="test")
+            unit.commit()
+        with registry.read(site.id) as unit:
+            assert (unit.trail.chain().length, unit.trail.chain().fault) == (1, "")
+    with registry.read(alpha.id) as unit:
+        assert unit.connections.by_name("sealed").secret == "synthetic-token"
+    registry.close()
+
+
+@pytest.mark.sqlite_only(reason="the dump is SQLite's")
+def test_the_first_migration_makes_what_the_first_release_made(tmp_path: Path, old: str) -> None:
+    engines = [create_engine(old), database.engine(database.address(databases.empty(tmp_path)))]
+    database.upgrade(engines[1], to=first_release.REVISION)
+    told = []
+    for engine in engines:
+        with engine.connect() as connection:
+            made = connection.execute(text("SELECT sql FROM sqlite_master WHERE sql > ''"))
+            told.append({" ".join(sql.split()) for sql in made.scalars()})
+        engine.dispose()
+    assert told[0] == told[1]
 
 
 def test_a_failing_upgrade_leaves_the_database_as_it_was(key: bytes, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, Unit, tables
+from fhirbridge.registry.audit import Chain
 from tests.registry.filled import LATER, MRN, House, furnish, put, save
 
 Ask = Callable[[Unit, House], object]
@@ -128,6 +129,8 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "deliveries.unsettled": (lambda u, h: u.deliveries.unsettled(h.connection.id), "not-found"),
     "deliveries.put": (lambda u, h: u.deliveries.put(h.connection.id, h.resource.id), "not-found"),
     "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
+    "trail.events": (lambda u, h: u.trail.events(), []),
+    "trail.chain": (lambda u, h: u.trail.chain(), Chain(0, "")),
 }
 # These make a row of the unit's own site out of what they are given, and read none by an id.
 MAKERS = {
