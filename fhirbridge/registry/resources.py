@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, false, func, insert, select, tuple_
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
+from fhirbridge.registry.history_tables import resource_version
 from fhirbridge.registry.scope import Scope, conflict
 from fhirbridge.registry.search import DateFilter, TokenFilter, conditions
 
@@ -24,7 +25,8 @@ Interval = tuple[str, str, str]  # name, low, high
 
 @dataclass(frozen=True, slots=True)
 class ResourceRow:
-    """One block of a record's mapping as FHIR; `sha256` is of the canonical body."""
+    """One block of a record's mapping as FHIR; `sha256` is of the canonical body, `revision` the
+    number of the record's revision that made this version, where that is known."""
 
     id: str
     record_id: str
@@ -36,6 +38,21 @@ class ResourceRow:
     body: Mapping[str, Any]
     sha256: str
     deleted: bool
+    revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The columns of a resource that its next version would overwrite."""
+
+    site_id: str
+    id: str
+    version: int
+    last_updated: datetime
+    body: Mapping[str, Any]
+    sha256: str
+    deleted: bool
+    revision: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,7 @@ class Resources:
         *,
         tokens: Iterable[Token],
         dates: Iterable[Interval],
+        revision: int | None = None,
     ) -> ResourceRow:
         """The resource of this block, as version 1 or the next; search index rewritten with it.
 
@@ -69,6 +87,7 @@ class Resources:
             body=body,
             sha256=hashlib.sha256(fhir_json.canonical(body)).hexdigest(),
             deleted=False,
+            revision=revision,
         )
         if not self.scope.add_new(tables.resource, **_columns(made)):
             before = self._locked(made)
@@ -90,6 +109,10 @@ class Resources:
         return before
 
     def _overwrite(self, made: ResourceRow) -> None:
+        """The version before is kept as it stands in the database, without being read."""
+        columns = ["resource_id" if name == "id" else name for name in _Kept.__slots__]
+        before = self.scope.select(tables.resource, _Kept).where(tables.resource.c.id == made.id)
+        self.scope.affected(insert(resource_version).from_select(columns, before))
         row = self.scope.update(tables.resource).where(tables.resource.c.id == made.id)
         self.scope.affected(row.values(_columns(made)))
 
@@ -119,6 +142,15 @@ class Resources:
         resource = tables.resource.c
         named = (resource.type == type, resource.fhir_id == fhir_id)
         return self.scope.one(ResourceRow, self._rows().where(*named))
+
+    def among(self, names: Iterable[tuple[str, str]]) -> list[ResourceRow]:
+        """Those of these types and ids that are here and not deleted."""
+        wanted = sorted(set(names))
+        if not wanted:
+            return []
+        resource = tables.resource.c
+        named = tuple_(resource.type, resource.fhir_id).in_(wanted)
+        return self.scope.many(ResourceRow, self._rows().where(named, resource.deleted == false()))
 
     def of_record(self, record_id: str) -> list[ResourceRow]:
         """Deleted ones included."""
@@ -153,13 +185,19 @@ class Resources:
                 found.setdefault(name, []).append(ResourceRow(**told))
         return found
 
-    def mark_deleted(self, type: str, fhir_id: str) -> ResourceRow | None:
+    def mark_deleted(
+        self, type: str, fhir_id: str, *, revision: int | None = None
+    ) -> ResourceRow | None:
         """The resource as a deleted version, out of every search; None where there is none."""
         before = self.get(type, fhir_id)
         if before is None or before.deleted:
             return before
         made = replace(
-            before, version=before.version + 1, last_updated=self.scope.clock(), deleted=True
+            before,
+            version=before.version + 1,
+            last_updated=self.scope.clock(),
+            deleted=True,
+            revision=revision,
         )
         self._overwrite(made)
         self._unindex(made.id)

@@ -7,14 +7,17 @@ form, so that text order is time order; an open side is the lowest or highest su
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select, type_coerce
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import tables
+from fhirbridge.registry.columns import TEXT
 
 TokenFilter = tuple[str, Sequence[tuple[str | None, str]]]  # name, any of (system, value)
 DateFilter = tuple[str, str, str, str]  # name, prefix, low, high
+LAST_UPDATED = "_lastUpdated"
 
 
 def conditions(
@@ -48,18 +51,25 @@ def _token(
 
 
 def _date(name: str, prefix: str, low: str, high: str, *, site: str) -> ColumnElement[bool]:
+    if name == LAST_UPDATED:
+        moment = type_coerce(tables.resource.c.last_updated, TEXT)
+        return _meets(prefix, (low, high), (moment, moment))
     date = tables.resource_date.c
     dated = select(date.resource_id).where(
-        date.site_id == site, date.name == name, _meets(prefix, low, high)
+        date.site_id == site, date.name == name, _meets(prefix, (low, high), (date.low, date.high))
     )
     return tables.resource.c.id.in_(dated)
 
 
-def _meets(prefix: str, low: str, high: str) -> ColumnElement[bool]:
+def _meets(
+    prefix: str,
+    asked: tuple[str, str],
+    held: tuple[ColumnElement[Any], ColumnElement[Any]],
+) -> ColumnElement[bool]:
     """Section 3.1.1.5.2 of the page: eq contains, gt and lt overlap what lies beyond."""
-    date = tables.resource_date.c
-    contained = and_(date.low >= low, date.high <= high)
-    later, earlier = date.high > high, date.low < low
+    (low, high), (first, last) = asked, held
+    contained = and_(first >= low, last <= high)
+    later, earlier = last > high, first < low
     told = {
         "eq": contained,
         "gt": later,

@@ -203,6 +203,7 @@ resource = Table(
     must("body", Json()),
     must("sha256"),
     must("deleted", Boolean()),
+    may("revision", Integer()),  # the record's that made this version
     primary("id"),
     unique("type", "fhir_id"),
     unique("record_id", "block"),

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.audit import Audit, Trail
 from fhirbridge.registry.deliveries import Deliveries
+from fhirbridge.registry.history import History
 from fhirbridge.registry.messages import Messages, Quarantine, Receipts
 from fhirbridge.registry.proposals import Origins, Proposals
 from fhirbridge.registry.records import Records
@@ -45,6 +46,7 @@ class Unit:
         self.origins = Origins(scope)
         self.proposals = Proposals(scope)
         self.resources = Resources(scope)
+        self.history = History(scope)
         self.runs = Runs(scope)
         self.cursors = Cursors(scope)
         self.deliveries = Deliveries(scope)

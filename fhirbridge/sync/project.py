@@ -41,7 +41,7 @@ def project(
         made = {block.block: block for block in encode(mappings, record, patient=patient)}
     for row in unit.resources.of_record(stored.id):
         if row.block not in made:
-            unit.resources.mark_deleted(row.type, row.fhir_id)
+            unit.resources.mark_deleted(row.type, row.fhir_id, revision=stored.number)
     return [
         unit.resources.put(
             stored.id,
@@ -51,6 +51,7 @@ def project(
             block.resource,
             tokens=search_parameters.tokens({**block.resource, "id": block.id}),
             dates=search_parameters.intervals(block.resource),
+            revision=stored.number,
         )
         for block in made.values()
     ]

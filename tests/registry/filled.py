@@ -78,7 +78,9 @@ def furnish(unit: Unit) -> House:
         record.id, "size", value=Decimal("1.10"), status="waiting", mapping_version="m1"
     )
     unit.proposals.add(record.id, "side", value="left", status="accepted", mapping_version="m1")
-    resource = put(unit, record.id, "fhir-1", dates=[("onset", "2024-01-01", "2024-01-31")])
+    put(unit, record.id, "fhir-1", body={"resourceType": "Condition"}, revision=1)
+    dates = [("onset", "2024-01-01", "2024-01-31")]
+    resource = put(unit, record.id, "fhir-1", dates=dates, revision=1)
     entry = ReceiptEntry(position=0, part=0, fate="applied", record_id=record.id)
     receipt = unit.receipts.save(
         Receipt("receipt-1", message.id, "done", {"applied": 1}, (), unit.now(), (entry,))
