@@ -10,11 +10,13 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.vault import key
 from fhirbridge.settings import Settings
-from fhirbridge.web import access, errors
+from fhirbridge.web import access, errors, packed
 from fhirbridge.web.oauth import discovery, oauth
+from fhirbridge.web.provenances import provenances
 from fhirbridge.web.pushing import door
 from fhirbridge.web.reading import reading
 from fhirbridge.web.receipts import receipts
+from fhirbridge.web.searches import searches
 from fhirbridge.web.service import Service
 
 # A request for a token brings its credential in its body, and nothing else in it.
@@ -37,13 +39,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.extensions["fhirbridge"] = service
     app.url_map.strict_slashes = False
-    app.register_blueprint(reading)
+    for half in (reading, searches, provenances):
+        app.register_blueprint(half)
     app.register_blueprint(door)
     app.register_blueprint(receipts)
     app.register_blueprint(oauth)
     app.register_blueprint(discovery)
     app.add_url_rule("/healthz", "healthz", lambda: Response("ok\n", content_type="text/plain"))
     errors.install(app)
+    packed.install(app)
 
     @app.before_request
     def authenticate() -> None:

@@ -44,6 +44,7 @@ POLICIES: dict[str, Policy] = {
     "repeated": Policy(400, "duplicate", logging.INFO),  # one resource twice in a transaction
     "not-supported": Policy(400, "not-supported", logging.INFO),
     "media-type": Policy(415, "not-supported", logging.INFO),
+    "not-acceptable": Policy(406, "not-supported", logging.INFO),
     "not-found": Policy(404, "not-found", logging.INFO),
     "method": Policy(405, "not-supported", logging.INFO),
     "login": Policy(401, "login", logging.WARNING),

@@ -75,15 +75,37 @@ def transaction(made: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def searchset(
-    found: Iterable[tuple[str, Mapping[str, Any]]], *, links: Mapping[str, str], total: int | None
+    found: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    links: Mapping[str, str],
+    total: int | None,
+    others: Iterable[tuple[str, str, Mapping[str, Any]]] = (),
 ) -> dict[str, Any]:
-    """A search's answer of (fullUrl, resource) pairs."""
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+    """A search's answer of (fullUrl, resource) pairs, and of (mode, fullUrl, resource) beside."""
+    every = [*(("match", url, resource) for url, resource in found), *others]
+    entries = [
+        {
+            **({"fullUrl": url} if url else {}),
+            "resource": dict(resource),
+            "search": {"mode": mode},
+        }
+        for mode, url, resource in every
+    ]
+    return _listed("searchset", entries, links=links, total=total)
+
+
+def history(
+    entries: Iterable[Mapping[str, Any]], *, links: Mapping[str, str], total: int
+) -> dict[str, Any]:
+    """A resource's versions, the newest first, as entries."""
+    return _listed("history", [dict(entry) for entry in entries], links=links, total=total)
+
+
+def _listed(
+    type: str, entries: list[dict[str, Any]], *, links: Mapping[str, str], total: int | None
+) -> dict[str, Any]:
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": type}
     if total is not None:
         bundle["total"] = total
     bundle["link"] = [{"relation": name, "url": url} for name, url in links.items()]
-    bundle["entry"] = [
-        {"fullUrl": url, "resource": dict(resource), "search": {"mode": "match"}}
-        for url, resource in found
-    ]
-    return bundle if bundle["entry"] else {k: v for k, v in bundle.items() if k != "entry"}
+    return {**bundle, "entry": entries} if entries else bundle

@@ -61,6 +61,17 @@ def _types() -> Iterator[tuple[str, Mapping[str, Parameter]]]:
 
 PARAMETERS: Mapping[str, Mapping[str, Parameter]] = MappingProxyType(dict(_types()))
 
+
+def includes(type: str) -> tuple[str, ...]:
+    """What `_include` takes for the type: its references, all of which lead to a Patient.
+
+    >>> includes("ResearchSubject")
+    ('ResearchSubject:patient', 'ResearchSubject:individual')
+    """
+    known = PARAMETERS.get(type, {})
+    return tuple(f"{type}:{name}" for name, p in known.items() if p.kind == "reference")
+
+
 _LEAP_SECOND = re.compile(r":60(?=[.Z+-])")
 
 Token = tuple[str, str, str]

@@ -5,12 +5,12 @@ A version that was overwritten before this table was made is not known, and none
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, func, literal, select, tuple_
 
 from fhirbridge.registry import tables
 from fhirbridge.registry.columns import TEXT
@@ -49,29 +49,29 @@ class History:
         return self.scope.one(ResourceRow, row) or self.scope.one(ResourceRow, before)
 
     def of_resource(
-        self, type: str, fhir_id: str, *, count: int, below: int | None = None, since: str = ""
+        self,
+        type: str,
+        fhir_id: str,
+        *,
+        count: int,
+        below: int | None = None,
+        since: str = "",
+        told: bool = False,
     ) -> list[ResourceRow]:
         """At most `count` versions, the newest first: those below a number, those not older than
-        the UTC text `since`.
+        the UTC text `since`, and where `told` those whose revision is known.
         """
         found: list[ResourceRow] = []
-        for rows, table in ((self._present(), tables.resource), (self._before(), resource_version)):
-            wanted = rows.where(*_named(type, fhir_id), *_since(table.c.last_updated, since))
-            wanted = wanted if below is None else wanted.where(table.c.version < below)
+        for rows, table in self._both(type, fhir_id, since=since, told=told):
+            wanted = rows if below is None else rows.where(table.c.version < below)
             ordered = wanted.order_by(table.c.version.desc()).limit(count - len(found))
             found += self.scope.many(ResourceRow, ordered)
         return found
 
-    def total(self, type: str, fhir_id: str, *, since: str = "") -> int:
+    def total(self, type: str, fhir_id: str, *, since: str = "", told: bool = False) -> int:
         """How many versions are known."""
-        numbers = (
-            rows.where(*_named(type, fhir_id), *_since(table.c.last_updated, since))
-            for rows, table in (
-                (self._present(), tables.resource),
-                (self._before(), resource_version),
-            )
-        )
-        counted = (select(func.count()).select_from(rows.subquery()) for rows in numbers)
+        both = self._both(type, fhir_id, since=since, told=told)
+        counted = (select(func.count()).select_from(rows.subquery()) for rows, _ in both)
         return sum(self.scope.connection.execute(count).scalar_one() for count in counted)
 
     def makings(self, rows: Iterable[ResourceRow]) -> Makings:
@@ -85,6 +85,17 @@ class History:
         )
         found = self.scope.many(Making, wanted)
         return {(making.record_id, making.number): making for making in found}
+
+    def _both(
+        self, type: str, fhir_id: str, *, since: str, told: bool
+    ) -> Iterator[tuple[Select[Any], Table]]:
+        """The present version and those before it, each with the table that its number is in."""
+        of = ((self._present(), tables.resource), (self._before(), resource_version))
+        for rows, table in of:
+            wanted = rows.where(*_named(type, fhir_id))
+            if since:
+                wanted = wanted.where(table.c.last_updated >= literal(since, TEXT))
+            yield (wanted.where(table.c.revision.is_not(None)) if told else wanted), table
 
     def _present(self) -> Select[Any]:
         return self.scope.select(tables.resource, ResourceRow)
@@ -102,7 +113,3 @@ class History:
 def _named(type: str, fhir_id: str) -> tuple[ColumnElement[bool], ...]:
     resource = tables.resource.c
     return resource.type == type, resource.fhir_id == fhir_id
-
-
-def _since(column: ColumnElement[Any], since: str) -> tuple[ColumnElement[bool], ...]:
-    return (column >= literal(since, TEXT),) if since else ()

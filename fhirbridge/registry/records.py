@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -47,6 +47,11 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class _Named:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Records:
     scope: Scope
 
@@ -65,6 +70,15 @@ class Records:
         rows = rows if form is None else rows.where(record.form == form)
         rows = rows if subject_id is None else rows.where(record.subject_id == subject_id)
         return self.scope.many(Record, rows)
+
+    def study_ids(self, record_ids: Iterable[str]) -> dict[str, str]:
+        """Whose the records are, by the study's pseudonyms."""
+        record, subject = tables.record, tables.subject
+        same = (subject.c.site_id == record.c.site_id) & (subject.c.id == record.c.subject_id)
+        rows = self.scope.select(record, _Named).join(subject, same)
+        named = rows.where(record.c.id.in_(sorted(set(record_ids))))
+        found = self.scope.connection.execute(named.add_columns(subject.c.study_id))
+        return {row.id: row.study_id for row in found}
 
     def save(
         self,

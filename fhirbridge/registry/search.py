@@ -38,16 +38,19 @@ def _token(
     name: str, wanted: Sequence[tuple[str | None, str]], *, site: str
 ) -> ColumnElement[bool]:
     token = tables.resource_token.c
-    any_of = [
-        token.value == value
-        if system is None
-        else and_(token.value == value, token.system == system)
-        for system, value in wanted
-    ]
+    any_of = [_is(system, value) for system, value in wanted]
     marked = select(token.resource_id).where(
         token.site_id == site, token.name == name, or_(false(), *any_of)
     )
     return tables.resource.c.id.in_(marked)
+
+
+def _is(system: str | None, value: str) -> ColumnElement[bool]:
+    """`system|` is every code of the system."""
+    token = tables.resource_token.c
+    if system is None:
+        return token.value == value
+    return and_(token.system == system, *([token.value == value] if value else []))
 
 
 def _date(name: str, prefix: str, low: str, high: str, *, site: str) -> ColumnElement[bool]:

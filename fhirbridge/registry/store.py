@@ -66,6 +66,10 @@ class Registry:
             self._engines[process] = database.engine(self._url)
         return self._engines[process]
 
+    @property
+    def vault(self) -> Vault:
+        return self._vault
+
     def close(self) -> None:
         """Close this process's connections; the next use opens new ones."""
         self.engine.dispose()

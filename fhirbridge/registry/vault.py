@@ -1,11 +1,13 @@
 """The vault: what must not stand in the database in the clear, sealed with a key from outside it.
 
-Look-up goes by keyed hash (HMAC-SHA256), reading back by AES-256-GCM; both keys are derived from
+Look-up goes by keyed hash (HMAC-SHA256), reading back by AES-256-GCM; all keys are derived from
 the one key (HKDF, RFC 5869). A sealed value opens only at the place that it was sealed for.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import os
 from pathlib import Path
@@ -58,9 +60,9 @@ def _make(path: Path) -> None:
 
 
 class Vault:
-    """Hashes, chains and seals with keys derived from one."""
+    """Hashes, chains, seals and gives tickets with keys derived from one."""
 
-    __slots__ = ("_chain_key", "_hash_key", "_seal")
+    __slots__ = ("_chain_key", "_hash_key", "_seal", "_tickets")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != _SIZE:
@@ -68,6 +70,7 @@ class Vault:
         self._hash_key = _derived(key, b"fhirbridge identity look-up")
         self._chain_key = _derived(key, b"fhirbridge audit trail")
         self._seal = AESGCM(_derived(key, b"fhirbridge sealed values"))
+        self._tickets = AESGCM(_derived(key, b"fhirbridge tickets"))
 
     def __repr__(self) -> str:
         return "Vault()"
@@ -91,6 +94,20 @@ class Vault:
             return self._seal.decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode())
         except InvalidTag as fault:
             raise _unusable("a sealed value does not open with this vault key") from fault
+
+    def ticket(self, plain: bytes, *, place: str) -> str:
+        """What a client carries and brings back, sealed by a key that seals nothing stored."""
+        nonce = os.urandom(_NONCE)
+        sealed = nonce + self._tickets.encrypt(nonce, plain, place.encode())
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+    def read_ticket(self, text: str, *, place: str) -> bytes | None:
+        """None for another key, another place or a changed letter."""
+        try:
+            sealed = base64.b64decode(f"{text}{'=' * (-len(text) % 4)}", b"-_", validate=True)
+            return self._tickets.decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode())
+        except (binascii.Error, ValueError, InvalidTag):
+            return None
 
 
 def _derived(key: bytes, use: bytes) -> bytes:

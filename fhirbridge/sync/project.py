@@ -4,7 +4,7 @@ index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -57,28 +57,34 @@ def project(
     ]
 
 
-def linked(unit: Unit, mappings: MappingSet, row: ResourceRow) -> dict[str, Any]:
-    """The resource with a literal reference beside each logical one whose target is here, too.
+def linked(unit: Unit, mappings: MappingSet, rows: Sequence[ResourceRow]) -> list[dict[str, Any]]:
+    """The resources with a literal reference beside each logical one whose target is here, too.
 
     Computed when it is served: the target may come later and go before, and what is stored and sent
-    keeps the logical reference alone.
+    keeps the logical reference alone. Two queries, however many rows there are.
     """
-    record = unit.records.get(row.record_id)
-    subject = unit.subjects.by_id(record.subject_id) if record else None
-    if subject is None or not any(True for _ in _logical(row.body)):
-        return dict(row.body)
-    body: dict[str, Any] = deepcopy(dict(row.body))
+    asking = {row.id for row in rows if any(True for _ in _logical(row.body))}
+    if not asking:
+        return [dict(row.body) for row in rows]
+    subjects = unit.records.study_ids(row.record_id for row in rows if row.id in asking)
     places = _places(mappings)
-    for reference in _logical(body):
-        identifier = reference["identifier"]
-        form = places.get((reference.get("type"), identifier.get("system")))
-        if form is None:
-            continue
-        id = mappings.derived_id(form, subject.study_id, str(identifier.get("value")))
-        target = unit.resources.get(reference["type"], id)
-        if target is not None and not target.deleted:
-            reference["reference"] = f"{target.type}/{target.fhir_id}"
-    return body
+    made: list[dict[str, Any]] = []
+    wanted: list[tuple[dict[str, Any], tuple[str, str]]] = []
+    for row in rows:
+        body = deepcopy(dict(row.body)) if row.id in asking else dict(row.body)
+        made.append(body)
+        for reference in _logical(body) if row.record_id in subjects else ():
+            identifier = reference["identifier"]
+            form = places.get((reference.get("type"), identifier.get("system")))
+            if form is not None:
+                key = str(identifier.get("value"))
+                id = mappings.derived_id(form, subjects[row.record_id], key)
+                wanted.append((reference, (reference["type"], id)))
+    here = {(row.type, row.fhir_id) for row in unit.resources.among(name for _, name in wanted)}
+    for reference, name in wanted:
+        if name in here:
+            reference["reference"] = "/".join(name)
+    return made
 
 
 def _places(mappings: MappingSet) -> dict[tuple[Any, Any], str]:

@@ -135,3 +135,9 @@ def bundle(*resources: Resource) -> Resource:
         {"resource": r, "request": {"method": "POST", "url": r["resourceType"]}} for r in resources
     ]
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def found(door: Sender, path: str) -> list[Resource]:
+    answer = door("GET", f"/fhir/{path}")
+    assert answer.status_code == 200, answer.data
+    return [entry["resource"] for entry in answer.get_json().get("entry", ())]

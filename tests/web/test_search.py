@@ -2,69 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from fhirbridge.fhir.search_parameters import PARAMETERS
 from fhirbridge.fhir.validate import validate
-from fhirbridge.mapping.encode import encode
-from fhirbridge.study.records import Record
-from tests.mapping.files import mappings
-from tests.web.sender import LESION, MRN, SCT, STUDY, Sender, concept, lesion, person, score, whose
+from tests.web.sender import LESION, STUDY, Sender, concept, found, lesion, whose
 
 VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
-OPERATION = {
-    "resourceType": "Procedure",
-    "status": "completed",
-    "code": concept(SCT, "89344001"),
-    "subject": {"identifier": {"system": MRN, "value": "4711"}},
-    "performedDateTime": "2026-02-10",
-    "reasonReference": [{"identifier": {"system": LESION, "value": "L-1"}}],
-}
-
-
-# A record of each form that the resources beside are not of.
-OTHERS: list[tuple[str, dict[str, Any]]] = [
-    ("subject", {"study_id": "S-1", "sex": "female", "status": "on_study"}),
-    ("consent", {"consent_id": "C-1", "scope": "study_data", "status": "active"}),
-    ("imaging", {"imaging_id": "I-1", "modality": "xray"}),
-    ("medication", {"medication_id": "M-1", "agent": "denosumab"}),
-    ("assessment", {"assessed_on": "2026-03-09", "mode": "paper"}),
-    ("follow_up", {"seen_on": "2026-03-10"}),
-    ("care_team", {"member_id": "T-1", "role": "medical_oncology"}),
-]
-
-
-@pytest.fixture
-def whole(full: Sender) -> Sender:
-    """And a resource of every type that the study writes of a subject."""
-    for form, fields in OTHERS:
-        made = encode(mappings(), Record("S-1", form, fields), patient=whose())
-        answer = full.push(*(one.resource for one in made))
-        assert "applied" in full.fates(answer), full.receipt(answer)
-    return full
-
-
-@pytest.fixture
-def full(door: Sender) -> Sender:
-    """Five days of pain scores, a lesion and an operation of S-1; a lesion of S-2."""
-    door.enrol("S-2", "4712")
-    other = {"identifier": {"system": MRN, "value": "4712"}}
-    scores = [score(day, effectiveDateTime=f"2026-03-0{day}") for day in range(1, 6)]
-    theirs = lesion(subject=other, identifier=[], bodySite=[concept(SCT, "12611008")])
-    theirs.pop("identifier")
-    answer = door.push(
-        person(gender="female", birthDate="1950"), *scores, lesion(), OPERATION, theirs
-    )
-    assert door.fates(answer) == ["applied"] * 9
-    return door
-
-
-def found(door: Sender, path: str) -> list[dict[str, Any]]:
-    answer = door("GET", f"/fhir/{path}")
-    assert answer.status_code == 200, answer.data
-    return [entry["resource"] for entry in answer.get_json().get("entry", ())]
 
 
 @pytest.mark.parametrize(
@@ -161,23 +105,6 @@ def test_a_type_that_is_only_read_may_be_pushed_alone(full: Sender) -> None:
     assert answer.status_code == 202
     assert full.fates(answer) == ["quarantined"]
     assert full("GET", "/fhir/MedicationAdministration").status_code == 404
-
-
-def test_every_claim_of_the_capability_statement_is_kept(whole: Sender) -> None:
-    full = whole
-    statement = full("GET", "/fhir/metadata", Authorization="").get_json()
-    assert statement["fhirVersion"] == "4.0.1"
-    samples = {"token": "x", "reference": "Patient/1", "date": "2026"}
-    for resource in statement["rest"][0]["resource"]:
-        name = resource["type"]
-        for parameter in resource["searchParam"]:
-            query = f"{parameter['name']}={samples[parameter['type']]}"
-            assert full("GET", f"/fhir/{name}?{query}").status_code == 200, query
-        codes = {interaction["code"] for interaction in resource["interaction"]}
-        assert codes == {"read", "create", "search-type"}
-        one = found(full, f"{name}?_count=1")[0]
-        assert full("GET", f"/fhir/{name}/{one['id']}").get_json() == one
-    assert [i["code"] for i in statement["rest"][0]["interaction"]] == ["transaction"]
 
 
 def test_what_is_served_refers_to_what_is_served(full: Sender) -> None:
