@@ -84,11 +84,7 @@ def searchset(
     """A search's answer of (fullUrl, resource) pairs, and of (mode, fullUrl, resource) beside."""
     every = [*(("match", url, resource) for url, resource in found), *others]
     entries = [
-        {
-            **({"fullUrl": url} if url else {}),
-            "resource": dict(resource),
-            "search": {"mode": mode},
-        }
+        {"fullUrl": url, "resource": dict(resource), "search": {"mode": mode}}
         for mode, url, resource in every
     ]
     return _listed("searchset", entries, links=links, total=total)

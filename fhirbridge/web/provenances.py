@@ -78,10 +78,10 @@ def _search(raw: Pairs, *, hides: bool) -> Response:
         total = sum(_total(unit, target) for target in targets) if counts else None
         shown = [row for _, row in rows][: wanted.count]
         found = made_of(unit, shown)
+        others = searching.told(wanted, unit.new_id)
     last = f"{rows[len(shown) - 1][0]}.{shown[-1].version}" if len(rows) > len(shown) > 0 else ""
     hides = hides or (page is not None and page.hidden is not None)
     made = links.of(pager, raw, wanted.given, last=last, hides=hides)
-    others = searching.told(wanted)
     return answer(bundle.searchset(found, links=made, total=total, others=others))
 
 

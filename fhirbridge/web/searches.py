@@ -59,7 +59,7 @@ def _search(type: str, raw: Pairs, *, hides: bool) -> Response:
         total = unit.resources.total(type, **filters) if counts else None
         shown = rows[: wanted.count]
         found = zip(map(_url, shown), served.bodies(unit, shown), strict=True)
-        others = [*_included(unit, wanted, shown), *searching.told(wanted)]
+        others = [*_included(unit, wanted, shown), *searching.told(wanted, unit.new_id)]
     last = shown[-1].fhir_id if len(rows) > len(shown) else ""
     hides = hides or (page is not None and page.hidden is not None)
     made = links.of(pager, raw, wanted.given, last=last, hides=hides)

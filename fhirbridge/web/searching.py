@@ -122,13 +122,13 @@ def _take(
     return None
 
 
-def told(search: Search) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Entries for what a lenient search has dropped, as (mode, fullUrl, resource)."""
+def told(search: Search, new_id: Callable[[], str]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """An entry for what a lenient search has dropped, as (mode, fullUrl, resource)."""
     issues = [
         Issue("not-supported", f"the parameter '{name}' was dropped", severity="warning")
         for name in search.dropped
     ]
-    return [("outcome", "", operation_outcome(issues))] if issues else []
+    return [("outcome", f"urn:uuid:{new_id()}", operation_outcome(issues))] if issues else []
 
 
 def refused(name: str, cause: str, remedy: str) -> BridgeError:
