@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 
 from fhirbridge.crash import Crash
 from fhirbridge.library import Library
-from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.vault import key
 from fhirbridge.settings import Settings
-from fhirbridge.web import access, errors, packed
+from fhirbridge.web import api, entrance, errors, packed
+from fhirbridge.web.health import Readiness, health
 from fhirbridge.web.oauth import discovery, oauth
 from fhirbridge.web.provenances import provenances
 from fhirbridge.web.pushing import door
@@ -20,7 +20,16 @@ from fhirbridge.web.searches import searches
 from fhirbridge.web.service import Service
 
 # A request for a token brings its credential in its body, and nothing else in it.
-_OPEN = frozenset({"fhir.metadata", "healthz", "smart.configuration", "oauth.token"})
+OPEN = frozenset(
+    {
+        "fhir.metadata",
+        "healthz",
+        "health.ready",
+        "health.numbers",
+        "smart.configuration",
+        "oauth.token",
+    }
+)
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -46,18 +55,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(oauth)
     app.register_blueprint(discovery)
     app.add_url_rule("/healthz", "healthz", lambda: Response("ok\n", content_type="text/plain"))
+    app.register_blueprint(health)
+    app.extensions["fhirbridge.readiness"] = Readiness(service)
+    api.install(app)
     errors.install(app)
     packed.install(app)
-
-    @app.before_request
-    def authenticate() -> None:
-        """Nothing of a request is read before this, its headers aside."""
-        if request.endpoint not in _OPEN:
-            given = request.headers
-            authorization, api_key = given.get("Authorization", ""), given.get("X-API-Key", "")
-            g.caller = access.caller(service.registry, authorization, api_key)
-            if "\0" in request.path:
-                cause = "the URL holds the character U+0000"
-                raise BridgeError(Issue("value", cause, "take the URL from an answer"))
-
+    entrance.install(app, service, open_to_all=OPEN)
     return app

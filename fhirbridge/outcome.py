@@ -16,11 +16,14 @@ Severity = Literal["fatal", "error", "warning", "information"]
 
 
 class Policy(NamedTuple):
-    """What a category means at the edges: HTTP status, FHIR issue code, log level."""
+    """What a category means at the edges: HTTP status, FHIR issue code, log level; and whether the
+    same bytes sent again may fare better, as the fault need not lie in them.
+    """
 
     status: int
     code: str
     level: int
+    retryable: bool = False
 
 
 POLICIES: dict[str, Policy] = {
@@ -28,9 +31,9 @@ POLICIES: dict[str, Policy] = {
     "value": Policy(400, "value", logging.INFO),  # an element's value is not of its type
     "invariant": Policy(400, "invariant", logging.INFO),
     "required": Policy(400, "required", logging.INFO),  # an element is missing
-    "unknown-code": Policy(422, "code-invalid", logging.INFO),  # no crosswalk line for it
+    "unknown-code": Policy(422, "code-invalid", logging.INFO, True),  # no crosswalk line for it
     "unknown-subject": Policy(
-        422, "not-found", logging.INFO
+        422, "not-found", logging.INFO, True
     ),  # nobody enrolled has this identifier
     "business-rule": Policy(
         422, "business-rule", logging.INFO
@@ -45,18 +48,21 @@ POLICIES: dict[str, Policy] = {
     "not-supported": Policy(400, "not-supported", logging.INFO),
     "media-type": Policy(415, "not-supported", logging.INFO),
     "not-acceptable": Policy(406, "not-supported", logging.INFO),
-    "not-found": Policy(404, "not-found", logging.INFO),
+    "not-found": Policy(404, "not-found", logging.INFO, True),  # it may come yet
     "method": Policy(405, "not-supported", logging.INFO),
     "login": Policy(401, "login", logging.WARNING),
     "forbidden": Policy(403, "forbidden", logging.WARNING),
     "too-long": Policy(413, "too-long", logging.WARNING),
     "too-costly": Policy(413, "too-costly", logging.WARNING),  # more faults than are told
+    "throttled": Policy(429, "throttled", logging.WARNING, True),  # too many requests at once
     "configuration": Policy(
-        500, "exception", logging.ERROR
+        500, "exception", logging.ERROR, True
     ),  # a setting or a mapping file is wrong
-    "transient": Policy(503, "transient", logging.WARNING),  # ask again later
-    "remote": Policy(502, "transient", logging.WARNING),  # a hospital server refused or failed
-    "exception": Policy(500, "exception", logging.ERROR),
+    "transient": Policy(503, "transient", logging.WARNING, True),  # ask again later
+    "remote": Policy(
+        502, "transient", logging.WARNING, True
+    ),  # a hospital server refused or failed
+    "exception": Policy(500, "exception", logging.ERROR, True),
 }
 
 
@@ -80,6 +86,14 @@ class Issue:
     @property
     def policy(self) -> Policy:
         return POLICIES[self.category]
+
+    @property
+    def code(self) -> str:
+        return self.policy.code
+
+    @property
+    def retryable(self) -> bool:
+        return self.policy.retryable
 
     def sentence(self) -> str:
         """The issue as one line for a terminal: place, cause, remedy."""

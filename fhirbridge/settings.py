@@ -36,6 +36,22 @@ class Settings:
         "", "URL at which others reach this service, without a path; empty: as each request says"
     )
     max_body: int = _setting(10_000_000, "bytes of the largest request body that is read")
+    rate: str = _setting(
+        "100/second", "requests that are taken of one client, by each worker process; empty: all"
+    )
+    login_rate: str = _setting(
+        "20/minute",
+        "failed logins of one address, by each worker process, before 429 takes the place of 401;"
+        " empty: no limit",
+    )
+    request_timeout: int = _setting(
+        120, "seconds that a request may take before `serve` ends its worker"
+    )
+    key_hosts: str = _setting(
+        "",
+        "hosts at private addresses that JWK Sets of clients may be fetched from, with commas;"
+        " named with a port, also by http",
+    )
     page_size: int = _setting(100, "resources a page that a pull asks for")
     connect_timeout: float = _setting(5.0, "seconds to wait for a connection to a hospital")
     read_timeout: float = _setting(60.0, "seconds to wait for a hospital's answer")

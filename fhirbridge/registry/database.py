@@ -8,6 +8,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
@@ -91,6 +93,15 @@ def options(url: URL, *, reads: bool) -> dict[str, Any]:
     if reads and url.get_backend_name() == "postgresql":
         return {"reads": True, "postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
     return {"reads": reads}
+
+
+def head() -> str | None:
+    """The revision of the schema that this program speaks."""
+    return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+
+
+def revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(engine: Engine, *, to: str = "head") -> None:

@@ -46,6 +46,8 @@ class Proposal:
     rule: str | None
     mapping_version: str
     at: datetime
+    decided_by: str | None = None
+    decided_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +203,13 @@ class Proposals:
     def get(self, proposal_id: str) -> Proposal | None:
         return self.scope.one(Proposal, self._rows().where(tables.proposal.c.id == proposal_id))
 
-    def set_status(self, proposal_id: str, status: ProposalStatus) -> None:
+    def set_status(
+        self, proposal_id: str, status: ProposalStatus, *, by: str = "", reason: str = ""
+    ) -> None:
+        """`by` and `reason` where a person decided."""
+        decided = {"decided_by": by, "decided_because": reason} if by else {}
         changed = self.scope.update(tables.proposal).where(tables.proposal.c.id == proposal_id)
-        if not self.scope.affected(changed.values(status=status)):
+        if not self.scope.affected(changed.values(status=status, **decided)):
             raise not_found("proposal")
 
     def _rows(self) -> Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Index, Table, UniqueConstraint
 
 from fhirbridge.registry.columns import Json, Moment
-from fhirbridge.registry.schema import belongs, metadata, must, primary, texts
+from fhirbridge.registry.schema import belongs, may, metadata, must, primary, texts
 
 client_key = Table(
     "client_key",
@@ -13,6 +13,17 @@ client_key = Table(
     *texts("site_id", "client_id", "kid", "alg"),
     must("jwk", Json()),
     primary("client_id", "kid"),
+    belongs("client"),
+)
+
+# Where a client publishes its keys itself. Those that were fetched stand in client_key.
+client_jwks = Table(
+    "client_jwks",
+    metadata,
+    *texts("site_id", "client_id", "url"),
+    may("tried_at", Moment()),
+    may("fresh_until", Moment()),
+    primary("client_id"),
     belongs("client"),
 )
 

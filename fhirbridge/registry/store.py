@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from sqlalchemy import URL, Engine, select
+from sqlalchemy import URL, Connection, Engine, select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fhirbridge.registry import database, faults, tables
@@ -93,21 +93,23 @@ class Registry:
     def _unit(
         self, site_id: str | None, *, writes: bool, request_id: str | None = None
     ) -> Iterator[Unit]:
-        chosen = self.engine.execution_options(**database.options(self._url, reads=not writes))
-        try:
-            connection = chosen.connect()
-        except PoolTimeout as fault:
-            raise faults.transient("every database connection is in use") from fault
-        with connection:
+        with self.connect(writes=writes) as connection:
             connection.begin()
             scope = Scope(connection, site_id, self._clock, self._ids, self._vault)
             yield Unit(scope, writes=writes, request_id=request_id)
 
+    def connect(self, *, writes: bool) -> Connection:
+        """A bare connection, for what is of no site; a unit is what all else uses."""
+        chosen = self.engine.execution_options(**database.options(self._url, reads=not writes))
+        try:
+            return chosen.connect()
+        except PoolTimeout as fault:
+            raise faults.transient("every database connection is in use") from fault
+
     def _try_key(self) -> None:
         """A wrong key would not fail at look-ups: it would find nobody."""
         identity = tables.subject_identity.c
-        reading = database.options(self._url, reads=True)
-        with self.engine.execution_options(**reading).connect() as connection:
+        with self.connect(writes=False) as connection:
             rows = select(identity.site_id, identity.subject_id, identity.cipher).limit(1)
             for site_id, subject_id, cipher in connection.execute(rows):
                 self._vault.unseal(cipher, place=identity_place(site_id, subject_id))

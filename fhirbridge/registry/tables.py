@@ -86,6 +86,7 @@ message = Table(
     must("state"),
     primary("id"),
     unique("source", "key"),
+    Index(None, "site_id", "received_at", "id"),
 )
 
 receipt = Table(
@@ -113,6 +114,8 @@ receipt_entry = Table(
     primary("receipt_id", "position", "part"),
     belongs("receipt"),
     belongs("record", checked="DEFERRED"),
+    Index(None, "site_id", "identifier"),
+    Index(None, "site_id", "source_id"),
 )
 
 record = Table(
@@ -183,7 +186,7 @@ proposal = Table(
     must("status", Choice("accepted", "waiting", "refused", "superseded")),
     *optional("origin_id", "message_id"),
     may("position", Integer()),
-    *optional("path", "rule"),
+    *optional("path", "rule", "decided_by", "decided_because"),
     must("mapping_version"),
     must("at", Moment()),
     primary("id"),

@@ -12,6 +12,7 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.audit import Audit, Trail
 from fhirbridge.registry.deliveries import Deliveries
 from fhirbridge.registry.history import History
+from fhirbridge.registry.listings import Listings
 from fhirbridge.registry.messages import Messages, Quarantine, Receipts
 from fhirbridge.registry.proposals import Origins, Proposals
 from fhirbridge.registry.records import Records
@@ -50,6 +51,7 @@ class Unit:
         self.runs = Runs(scope)
         self.cursors = Cursors(scope)
         self.deliveries = Deliveries(scope)
+        self.listings = Listings(scope)
 
     def commit(self) -> None:
         """Make what was written durable, and its audit. What is written afterwards is a transaction

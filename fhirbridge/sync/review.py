@@ -14,10 +14,10 @@ from fhirbridge.sync.project import project
 _DECIDED = frozenset({"conflict", "review"})  # what of a quarantined part a decision settles
 
 
-def refuse(unit: Unit, proposal_id: str) -> Proposal:
-    """The record stays as it is."""
+def refuse(unit: Unit, proposal_id: str, *, by: str = "", reason: str = "") -> Proposal:
+    """The record stays as it is; the proposal keeps who refused it, and why."""
     proposal = _waiting(unit, proposal_id)
-    unit.proposals.set_status(proposal.id, "refused")
+    unit.proposals.set_status(proposal.id, "refused", by=by, reason=reason)
     _settle(unit, proposal)
     return proposal
 
@@ -40,7 +40,7 @@ def accept(unit: Unit, mappings: MappingSet, proposal_id: str, *, by: str, reaso
     before = unit.proposals.accepted(record.id).get(proposal.field)
     if before is not None:
         unit.proposals.set_status(before.id, "superseded")
-    unit.proposals.set_status(proposal.id, "accepted")
+    unit.proposals.set_status(proposal.id, "accepted", by=by, reason=reason)
     stored = unit.records.save(
         record.id,
         subject_id=record.subject_id,

@@ -1,20 +1,23 @@
-"""The one place where an error becomes an answer: an OperationOutcome with the category's
-status.
+"""The one place where an error becomes an answer: an OperationOutcome with the category's status,
+or below `/api` the same issues as plain JSON.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
+from fhirbridge.web import logs
+from fhirbridge.web.issues import IssuesSchema
+from fhirbridge.web.throttle import Throttled
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
-LOG = logging.getLogger("fhirbridge.web")
 _CATEGORIES = {
     400: "structure",
     401: "login",
@@ -35,6 +38,15 @@ def answer(body: Any, status: int = 200, /, **headers: str) -> Response:
     return made
 
 
+def refusal(issues: Sequence[Issue], status: int) -> Response:
+    """An OperationOutcome; below `/api` the same as plain JSON."""
+    g.category = issues[0].category
+    if not request.path.startswith("/api/"):
+        return answer(operation_outcome(issues), status)
+    body = fhir_json.dump(IssuesSchema().dump({"issues": issues}))
+    return Response(body, status, content_type="application/json")
+
+
 def install(app: Flask) -> None:
     app.register_error_handler(BridgeError, _bridge_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -43,12 +55,13 @@ def install(app: Flask) -> None:
 
 def _bridge_error(fault: BridgeError) -> Response:
     status = fault.policy.status
-    LOG.log(fault.policy.level, "refused %s", fault.issues[0].category)
-    made = answer(operation_outcome(fault.issues), status)
+    made = refusal(fault.issues, status)
     if status == 401:
         made.headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         made.headers["Retry-After"] = "5"
+    if isinstance(fault, Throttled):
+        made.headers["Retry-After"] = str(fault.seconds)
     receipt = g.get("receipt_id")
     if receipt:
         made.headers["X-Receipt"] = receipt
@@ -59,7 +72,7 @@ def _http_error(fault: HTTPException) -> Response:
     status = fault.code or 500
     category = _CATEGORIES.get(status, "exception" if status >= 500 else "not-supported")
     cause = fault.description or fault.name
-    made = answer(operation_outcome([Issue(category, cause, "see /fhir/metadata")]), status)
+    made = refusal([Issue(category, cause, "see /fhir/metadata")], status)
     for name, value in fault.get_headers():
         if name.lower() == "allow":
             made.headers[name] = value
@@ -69,7 +82,7 @@ def _http_error(fault: HTTPException) -> Response:
 def _unexpected(fault: Exception) -> Response:
     log_unexpected(fault)
     issue = Issue("exception", "fhirbridge failed here", "send it again; tell us if it stays so")
-    return answer(operation_outcome([issue]), 500)
+    return refusal([issue], 500)
 
 
 def log_unexpected(fault: Exception) -> None:
@@ -80,4 +93,5 @@ def log_unexpected(fault: Exception) -> None:
         code = trace.tb_frame.f_code
         frames.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}")
         trace = trace.tb_next
-    LOG.error("unexpected %s at %s", type(fault).__name__, " < ".join(reversed(frames[-6:])))
+    place = " < ".join(reversed(frames[-6:]))
+    logs.tell(logging.ERROR, "unexpected", kind=type(fault).__name__, place=place)

@@ -10,15 +10,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.web import access, assertions, client_keys, errors
+from fhirbridge.web import access, assertions, client_keys, entrance, errors
 from fhirbridge.web.assertions import Assertion, Refused
 from fhirbridge.web.scopes import Scopes
 from fhirbridge.web.service import Service
+from fhirbridge.web.throttle import Throttled
 
 MAX_BODY = 16_384  # bytes of a token request
 LIFETIME = 300  # seconds that an access token is good for
@@ -117,7 +118,12 @@ def _error(error: str, description: str, status: int) -> Response:
 
 @oauth.errorhandler(Refused)
 def _refused(fault: Refused) -> Response:
-    errors.LOG.warning("refused a token: %s", fault.error)
+    g.category = fault.error
+    if fault.error == "invalid_client":
+        try:
+            entrance.login_failed(service())
+        except Throttled as throttled:
+            return _failed(throttled)
     return _error(fault.error, fault.description, 401 if fault.error == "invalid_client" else 400)
 
 
@@ -126,6 +132,10 @@ def _failed(fault: Exception) -> Response:
     """Whatever else ends a token request: told as OAuth's error, without what it was about."""
     if isinstance(fault, HTTPException) and fault.code and fault.code < 500:
         return _error("invalid_request", "the request is too long or not readable", fault.code)
+    if isinstance(fault, Throttled):
+        made = _error("temporarily_unavailable", fault.issues[0].cause, 429)
+        made.headers["Retry-After"] = str(fault.seconds)
+        return made
     if isinstance(fault, BridgeError) and fault.policy.status == 503:
         made = _error("temporarily_unavailable", "ask again", 503)
         made.headers["Retry-After"] = "5"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fhirbridge.crash import Crash
 from fhirbridge.library import Library
 from fhirbridge.registry.store import Registry
-from fhirbridge.settings import Settings
+from fhirbridge.settings import PREFIX, Settings
+from fhirbridge.web.metrics import Metrics
+from fhirbridge.web.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,19 @@ class Service:
     registry: Registry
     library: Library
     crash: Crash
+    metrics: Metrics = field(init=False)
+    requests: Throttle = field(init=False)  # by client
+    logins: Throttle = field(init=False)  # failed ones, by address
+
+    def __post_init__(self) -> None:
+        rates = self.settings
+        made = {
+            "metrics": Metrics(self.registry),
+            "requests": Throttle(rates.rate, setting=f"{PREFIX}RATE"),
+            "logins": Throttle(rates.login_rate, setting=f"{PREFIX}LOGIN_RATE"),
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
     def fhir_base(self, host_url: str) -> str:
         """The door's own URL: the setting, or what the request called us."""

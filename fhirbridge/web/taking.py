@@ -11,7 +11,7 @@ from flask import g, request
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.messages import Receipt
 from fhirbridge.sync.ingest import Incoming, ingest, preview
-from fhirbridge.web import bodies, pushed, served
+from fhirbridge.web import bodies, entrance, pushed, served
 
 WRITES = "cu"  # a record's key decides whether a push creates or updates: it needs both
 
@@ -41,12 +41,13 @@ def take(kind: str, asked: Mapping[str, str] | None = None) -> Taken:
     """Ingest the request's body in one transaction. `kind` and `asked` are those of `Incoming`."""
     incoming = _incoming(kind, asked)
     here = served.service()
-    with here.registry.unit(g.caller.site_id) as unit:
+    with here.registry.unit(g.caller.site_id, request_id=g.request_id) as unit:
         done = ingest(unit, here.library.of_site(g.caller.site_name), incoming)
         here.crash.reach("ingest.before-commit")
         unit.commit()
         here.crash.reach("ingest.after-commit")
     g.receipt_id = done.receipt.id  # an error names it, too
+    entrance.ingested(done.receipt, fresh=done.fresh)
     return Taken(done.receipt, done.fresh, done.made)
 
 

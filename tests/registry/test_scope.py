@@ -11,6 +11,7 @@ import pytest
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, Unit, tables
 from fhirbridge.registry.audit import Chain
+from fhirbridge.registry.listings import Wanted
 from tests.registry.filled import LATER, MRN, House, furnish, put, save
 
 Ask = Callable[[Unit, House], object]
@@ -136,6 +137,15 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
     "trail.events": (lambda u, h: u.trail.events(), []),
     "trail.chain": (lambda u, h: u.trail.chain(), Chain(0, "")),
+    "listings.message": (lambda u, h: u.listings.message(h.message.id), None),
+    "listings.messages": (lambda u, h: u.listings.messages(Wanted()).items, []),
+    "listings.receipts": (lambda u, h: u.listings.receipts(Wanted(), key="k-1").items, []),
+    "listings.quarantine": (lambda u, h: u.listings.quarantine(Wanted()).items, []),
+    "listings.held": (lambda u, h: u.listings.held(h.held.id), None),
+    "listings.subjects": (lambda u, h: u.listings.subjects(Wanted()).items, []),
+    "listings.records": (lambda u, h: u.listings.records(Wanted()).items, []),
+    "listings.proposals": (lambda u, h: u.listings.proposals(Wanted()).items, []),
+    "listings.proposals_of": (lambda u, h: u.listings.proposals_of(h.record.id), []),
 }
 # These make a row of the unit's own site out of what they are given, and read none by an id.
 MAKERS = {

@@ -1,0 +1,21 @@
+"""The JSON API: what the registry holds of the caller's site, beside the FHIR door.
+
+One file a noun. An id of another site answers exactly as one that never was.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from fhirbridge.web.api import messages, proposals, quarantine, receipts, records, subjects
+from fhirbridge.web.api.document import Document
+
+NOUNS = (
+    receipts.noun, messages.noun, quarantine.noun, subjects.noun, records.noun, proposals.noun,
+)  # fmt: skip
+
+
+def install(app: Flask) -> None:
+    document = Document(app)
+    for noun in NOUNS:
+        document.register_blueprint(noun.blueprint)

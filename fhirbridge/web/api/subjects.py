@@ -1,0 +1,55 @@
+"""Subjects by their study ids. Hospital identifiers stay in the vault and are never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from fhirbridge.web.api.noun import (
+    Noun,
+    PageQuery,
+    caller,
+    here,
+    may_read,
+    no_such,
+    page_of,
+    told,
+    wanted,
+)
+
+noun = Noun("subjects", "Enrolled persons, by their study ids")
+
+
+class SubjectSchema(Schema):
+    study_id = fields.String(required=True)
+    created_at = fields.DateTime(format="iso", required=True)
+
+
+class SubjectRecordSchema(Schema):
+    id = fields.String(required=True)
+    form = fields.String(required=True)
+    status = fields.String(required=True)
+
+
+class WholeSubjectSchema(SubjectSchema):
+    records = fields.List(fields.Nested(SubjectRecordSchema), required=True)
+
+
+@noun.route("", page_of(SubjectSchema), query=PageQuery)
+def listed(given: dict[str, Any]) -> Any:
+    """By study id."""
+    may_read()
+    with here().registry.read(caller().site_id) as unit:
+        return told(unit.listings.subjects(wanted(given)))
+
+
+@noun.route("/<study_id>", WholeSubjectSchema, refusals=(404,))
+def one(study_id: str) -> Any:
+    may_read()
+    with here().registry.read(caller().site_id) as unit:
+        found = unit.subjects.by_study_id(study_id)
+        records = unit.records.all(subject_id=found.id) if found else []
+    if found is None:
+        raise no_such("subject", "enrol it first")
+    return {"study_id": found.study_id, "created_at": found.created_at, "records": records}
