@@ -18,6 +18,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     if not pluginmanager.is_registered(pytest_options):  # the package is not installed
         pytest_options.pytest_addoption(parser)
     parser.addoption(
+        "--examples",
+        type=int,
+        default=5,
+        metavar="N",
+        help="requests of each operation that tests/web/test_schemathesis.py thinks of",
+    )
+    parser.addoption(
         "--database",
         choices=("sqlite", "postgresql"),
         default="sqlite",

@@ -15,6 +15,7 @@ from fhirbridge.commands import (
     mapping_commands,
     registry_commands,
     review_commands,
+    serve_command,
     sync_commands,
     validate_command,
 )
@@ -47,7 +48,7 @@ for command in (
     registry_commands.replay,
     review_commands.proposal,
     registry_commands.record,
-    sync_commands.serve,
+    serve_command.serve,
     sync_commands.pull,
     sync_commands.deliver,
     sync_commands.sandbox,

@@ -78,16 +78,20 @@ class Story:
     def server(self, *words: str) -> Iterator[str]:
         """`fhirbridge WORDS` in the background until the block ends; its FHIR base URL."""
         self.step(f"start: fhirbridge {' '.join(words)}")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fhirbridge", *words],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        log = self.folder / f"{words[0]}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fhirbridge", *words],
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line.startswith("ready "):
+                click.echo(log.read_text(encoding="utf-8"), err=True)
                 cause = f"{words[0]} did not start"
                 raise BridgeError(Issue("exception", cause, "see what it said", place=words[0]))
             click.echo(f"  {line.strip()}")

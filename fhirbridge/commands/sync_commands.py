@@ -1,4 +1,4 @@
-"""serve, pull, deliver, sandbox: what runs."""
+"""pull, deliver, sandbox: what goes to hospitals and back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from fhirbridge.app import create_app, open_registry
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
@@ -19,39 +17,6 @@ from fhirbridge.sync.deliver import Deliver
 from fhirbridge.sync.pull import Pull, certificate
 
 _CONNECTION = click.option("--connection", help="its name, where the site has several")
-
-
-class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """One master, some synchronous workers; each opens the registry after the fork."""
-
-    def __init__(self, workshop: Workshop, options: dict[str, object]) -> None:
-        self.workshop = workshop
-        self.options = options
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self.options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> object:
-        return create_app(self.workshop.settings)
-
-
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, help="0 takes a free one")
-@click.option("--workers", default=2, show_default=True)
-@pass_workshop
-def serve(workshop: Workshop, host: str, port: int, workers: int) -> None:
-    """Serve the FHIR door and the receipts."""
-    open_registry(workshop.settings).close()  # upgrades the database once, before the workers start
-
-    def ready(server: object) -> None:
-        address = server.LISTENERS[0].sock.getsockname()  # type: ignore[attr-defined]
-        click.echo(f"ready http://{address[0]}:{address[1]}/fhir")
-
-    options = {"bind": f"{host}:{port}", "workers": workers, "when_ready": ready}
-    _Gunicorn(workshop, {**options, "loglevel": "warning"}).run()
 
 
 @click.command()

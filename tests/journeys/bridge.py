@@ -30,6 +30,10 @@ class Bridge:
     settings: dict[str, str] = field(default_factory=dict)
     key: str = ""
 
+    @property
+    def log(self) -> Path:
+        return self.folder / "serve.log"
+
     def environment(self, **more: str) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if not n.startswith("FHIRBRIDGE_")}
         database = databases.setting(self.folder)
@@ -59,17 +63,18 @@ class Bridge:
 
     def start(self, **settings: str) -> tuple[subprocess.Popen[str], str]:
         """The service in a process group of its own, and its FHIR base URL."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fhirbridge", "serve", "--port", "0", "--workers", "2"],
-            env=self.environment(**settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        with self.log.open("ab") as log:  # a pipe that nobody reads would stop it when it is full
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fhirbridge", "serve", "--port", "0", "--workers", "2"],
+                env=self.environment(**settings),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line.startswith("ready "), line + (process.stderr.read() if process.stderr else "")
+        assert line.startswith("ready "), line + self.log.read_text(encoding="utf-8")
         return process, line.split()[1]
 
     def connect(self, base: str, *, token: str = "") -> None:

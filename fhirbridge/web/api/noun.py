@@ -97,7 +97,7 @@ class Noun:
         """GET of bytes, of whatever content."""
 
         def decorate(view: View) -> View:
-            content = {"type": "string", "format": "binary"}
+            content = {"description": "the bytes as they came, also where they are no JSON"}
             made: Any = self.blueprint.response(200, content, content_type=FHIR_JSON)(view)
             for status in (*_ALWAYS, 404):
                 made = self.blueprint.alt_response(status, schema=IssuesSchema)(made)
