@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.smart import PublicKey
+from fhirbridge.servers import key_sets
 from fhirbridge.web import client_keys
 from fhirbridge.web.access import new_key
 from fhirbridge.web.scopes import Scopes, registered
@@ -30,15 +32,31 @@ def client() -> None:
     type=_FILE,
     help="JWK Set with the public keys of a client that signs, in place of an API key",
 )
+@click.option("--jwks-url", "url", help="where a client that signs publishes its JWK Set itself")
 @click.option("--scope", "scopes", multiple=True, help="what a client that signs may do")
 @pass_workshop
 def client_add(
-    workshop: Workshop, name: str, site_name: str, jwks: Path | None, scopes: tuple[str, ...]
+    workshop: Workshop,
+    name: str,
+    site_name: str,
+    jwks: Path | None,
+    url: str | None,
+    scopes: tuple[str, ...],
 ) -> None:
     """Add a client and print its key, once; or the client id of one that signs."""
     site_id = workshop.site(site_name).id
+    if jwks is not None and url is not None:
+        cause, remedy = (
+            "the keys come from a file or from a URL",
+            "give one of --jwks and --jwks-url",
+        )
+        raise BridgeError(Issue("value", cause, remedy))
     if jwks is not None:
-        _add_signer(workshop, site_id, name, jwks, registered(scopes))
+        _add_signer(workshop, site_id, name, registered(scopes), keys=_read(jwks))
+        return
+    if url is not None:
+        key_sets.allowed(url, private=workshop.settings.key_hosts)
+        _add_signer(workshop, site_id, name, registered(scopes), url=url)
         return
     if scopes:
         cause, remedy = "an API key has every scope", "give --jwks too, or leave --scope out"
@@ -50,13 +68,21 @@ def client_add(
     click.echo(key.text)
 
 
-def _add_signer(workshop: Workshop, site_id: str, name: str, file: Path, scopes: Scopes) -> None:
-    keys = _read(file)
+def _add_signer(
+    workshop: Workshop,
+    site_id: str,
+    name: str,
+    scopes: Scopes,
+    *,
+    keys: Sequence[PublicKey] = (),
+    url: str | None = None,
+) -> None:
     with workshop.registry.unit(site_id) as unit:
-        client_id = unit.signers.add(name, scopes=str(scopes), keys=keys)
+        client_id = unit.signers.add(name, scopes=str(scopes), keys=keys, url=url)
         unit.commit()
     click.echo(client_id)
-    click.echo(f"client {name} added with {_named(keys)} and the scopes {scopes}", err=True)
+    with_keys = _named(keys) if url is None else f"the keys that {url} will say"
+    click.echo(f"client {name} added with {with_keys} and the scopes {scopes}", err=True)
     if not workshop.settings.base_url:
         click.echo("set FHIRBRIDGE_BASE_URL: without it no tokens are given", err=True)
 
@@ -66,7 +92,7 @@ def _read(file: Path) -> list[PublicKey]:
         return client_keys.read(opened.read(client_keys.MOST_BYTES + 1), name=file.name)
 
 
-def _named(keys: list[PublicKey]) -> str:
+def _named(keys: Sequence[PublicKey]) -> str:
     return "the keys " + ", ".join(f"{key.kid} ({key.alg})" for key in keys)
 
 

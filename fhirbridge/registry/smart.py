@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, or_, select
 
 from fhirbridge.registry import smart_tables, tables
 from fhirbridge.registry.scope import Scope, duplicate, not_found
@@ -37,6 +37,17 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """Where a client publishes its keys; `fresh_until`: how long those that are here count."""
+
+    site_id: str
+    client_id: str
+    url: str
+    tried_at: datetime | None
+    fresh_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Bearer:
     """Whose an access token is, and what it is for."""
 
@@ -49,8 +60,13 @@ class Bearer:
 class Signers:
     scope: Scope
 
-    def add(self, name: str, *, scopes: str, keys: Sequence[PublicKey]) -> str:
-        """The id of the new client. Raises `BridgeError` (duplicate) where the name is taken."""
+    def add(
+        self, name: str, *, scopes: str, keys: Sequence[PublicKey] = (), url: str | None = None
+    ) -> str:
+        """The id of the new client, with its keys or the URL at which it publishes them.
+
+        Raises `BridgeError` (duplicate) where the name is taken.
+        """
         id = self.scope.ids()
         # A prefix that no API key has, and a hash that no secret has: it comes in by its keys only.
         fresh = self.scope.add_new(
@@ -65,17 +81,22 @@ class Signers:
         if not fresh:
             raise duplicate(f"the client name '{name}' is taken")
         self._keep(id, keys)
+        if url is not None:
+            self.scope.add(smart_tables.client_jwks, client_id=id, url=url)
         return id
 
     def replace_keys(self, name: str, keys: Sequence[PublicKey]) -> None:
-        """The client's tokens end, too: one of the keys that go may have been stolen."""
+        """The client's tokens end, too: one of the keys that go may have been stolen. From now on
+        these count, and nothing that it publishes.
+        """
         client = tables.client.c
         held = select(client.id).where(client.site_id == self.scope.site_id, client.name == name)
         held = held.where(client.scopes.is_not(None), client.revoked_at.is_(None))
         id = self.scope.connection.execute(held).scalar_one_or_none()
         if id is None:
             raise not_found(f"client that signs as '{name}'")
-        for table in (smart_tables.client_key, smart_tables.access_token):
+        gone = (smart_tables.client_key, smart_tables.access_token, smart_tables.client_jwks)
+        for table in gone:
             self.scope.affected(self.scope.delete(table).where(table.c.client_id == id))
         self._keep(id, keys)
 
@@ -90,6 +111,32 @@ class Signers:
         found = select(*columns).join(smart_tables.client_key, _of_client(smart_tables.client_key))
         found = found.where(client.id == client_id, key.kid == kid, client.revoked_at.is_(None))
         return self.scope.one(Signer, _seen_by(self.scope, found))
+
+    def published(self, client_id: str) -> Published | None:
+        """Where the client publishes its keys, if it may come in; of any site for a unit without
+        one.
+        """
+        jwks, client = smart_tables.client_jwks, tables.client.c
+        found = select(*(jwks.c[name] for name in Published.__slots__))
+        found = found.join(tables.client, _of_client(jwks))
+        found = found.where(jwks.c.client_id == client_id, client.revoked_at.is_(None))
+        return self.scope.one(Published, _seen_by(self.scope, found))
+
+    def try_again(self, client_id: str, *, since: datetime) -> bool:
+        """Whether the keys may be fetched now: once, by whoever asks first after `since`."""
+        jwks = smart_tables.client_jwks
+        due = or_(jwks.c.tried_at.is_(None), jwks.c.tried_at <= since)
+        row = self.scope.update(jwks).where(jwks.c.client_id == client_id, due)
+        return self.scope.affected(row.values(tried_at=self.scope.clock())) == 1
+
+    def learn(self, client_id: str, keys: Sequence[PublicKey], *, until: datetime) -> None:
+        """The published keys in place of those that were; they count until then."""
+        key, jwks = smart_tables.client_key, smart_tables.client_jwks
+        row = self.scope.update(jwks).where(jwks.c.client_id == client_id)
+        if not self.scope.affected(row.values(fresh_until=until)):
+            raise not_found("client that publishes its keys")
+        self.scope.affected(self.scope.delete(key).where(key.c.client_id == client_id))
+        self._keep(client_id, keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,9 @@ class Registry:
     def vault(self) -> Vault:
         return self._vault
 
+    def now(self) -> datetime:
+        return self._clock()
+
     def close(self) -> None:
         """Close this process's connections; the next use opens new ones."""
         self.engine.dispose()

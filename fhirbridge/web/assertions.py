@@ -1,8 +1,8 @@
 """Judges the signed assertion (RFC 7523) by which a client of SMART Backend Services comes in.
 
 https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html. The key is the registered
-one and no other: whatever in a header names or brings a key refuses the assertion; nothing is
-fetched.
+one and no other: whatever in a header names or brings another key refuses the assertion. A `jku` is
+taken only where it is the registered URL, to the letter.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from fhirbridge.web import client_keys
 
 LIFETIME = 300  # seconds, the most that SMART allows an assertion
 SKEW = 30  # seconds that a client's clock may be wrong
-_NEVER = ("crit", "jku", "jwk", "x5u", "x5c", "b64")
+_NEVER = ("crit", "jwk", "x5u", "x5c", "b64")
 _STRANGER = "the client, its key or the signature is not known here"
 
-Find = Callable[[str, str], Signer | None]
+Find = Callable[[str, str, str | None], Signer | None]
+"""The client of this id, with the key of this `kid`; `jku` as the header says it."""
 
 
 class Refused(Exception):
@@ -64,7 +65,7 @@ def judge(text: str, find: Find, *, audience: str, now: datetime) -> Assertion:
     header, claims = _object(parts[0], "header"), _object(parts[1], "payload")
     alg, kid = _header(header)
     issuer = claims.get("iss")
-    signer = find(issuer, kid) if _name(issuer) else None
+    signer = find(issuer, kid, _jku(header)) if _name(issuer) else None
     if signer is None or signer.alg != alg or not _signed(text, signer):
         raise invalid_client(_STRANGER)
     return _claims(claims, signer, audience=audience, now=now)
@@ -91,6 +92,13 @@ def _header(header: Mapping[str, Any]) -> tuple[str, str]:
     if not _name(kid):
         raise invalid_client("the header has no kid")
     return alg, kid
+
+
+def _jku(header: Mapping[str, Any]) -> str | None:
+    jku = header.get("jku")
+    if "jku" in header and not isinstance(jku, str):
+        raise invalid_client("the header's jku is no URL")
+    return jku
 
 
 def _name(value: Any) -> TypeGuard[str]:

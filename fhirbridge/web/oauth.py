@@ -17,6 +17,7 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.web import access, assertions, client_keys, entrance, errors
 from fhirbridge.web.assertions import Assertion, Refused
+from fhirbridge.web.published_keys import KeySource
 from fhirbridge.web.scopes import Scopes
 from fhirbridge.web.service import Service
 from fhirbridge.web.throttle import Throttled
@@ -59,8 +60,8 @@ def token() -> Response:
     """Used assertion and new token are one transaction. A used one is used whatever it asked."""
     asked = _form()
     here = service()
-    with here.registry.read() as unit:
-        judged = _judge(asked, unit.signers.find, here.token_url, unit.now())
+    keys = KeySource(here.registry, here.settings.key_hosts)
+    judged = _judge(asked, keys.find, here.token_url, here.registry.now())
     with here.registry.unit(judged.signer.site_id) as unit:
         client = judged.signer.id
         if not unit.assertions.use(client, judged.jti_hash, until=judged.until):

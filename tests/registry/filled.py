@@ -35,6 +35,7 @@ class House:
     run: Run
     pseudonym: str
     signer: str
+    publisher: str
 
 
 def save(
@@ -61,6 +62,7 @@ def furnish(unit: Unit) -> House:
     unit.clients.add("mirth", prefix=f"fb_{unit.site_id}", secret_hash="0" * 64)
     keys = [PublicKey("k-1", "ES384", {"kty": "EC"})]
     signer = unit.signers.add("lab", scopes="system/*.rs", keys=keys)
+    publisher = unit.signers.add("ris", scopes="system/*.rs", url="https://ris.example/jwks")
     unit.tokens.add(signer, f"t-{unit.site_id}", scopes="system/*.rs", until=LATER)
     message, _ = unit.messages.keep("client:mirth", "bundle", "k-1", b'{"resourceType":"Bundle"}')
     record = save(unit, "record-1", subject.id, {"size": Decimal("1.10")})
@@ -94,4 +96,4 @@ def furnish(unit: Unit) -> House:
     pseudonym = unit.subjects.pseudonym(*MRN)
     unit.audit.note("C", "push", actor="client:mirth", entities={"message": message.id})
     made = (subject, connection, message, record, origin, proposal, resource, receipt, held, run)
-    return House(*made, pseudonym, signer)
+    return House(*made, pseudonym, signer, publisher)

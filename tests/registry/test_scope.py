@@ -38,6 +38,9 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "clients.all": (lambda u, h: u.clients.all(), []),
     "signers.find": (lambda u, h: u.signers.find(h.signer, "k-1"), None),
     "signers.replace_keys": (lambda u, h: u.signers.replace_keys("lab", []), "not-found"),
+    "signers.published": (lambda u, h: u.signers.published(h.publisher), None),
+    "signers.try_again": (lambda u, h: u.signers.try_again(h.publisher, since=LATER), False),
+    "signers.learn": (lambda u, h: u.signers.learn(h.publisher, [], until=LATER), "not-found"),
     "assertions.use": (lambda u, h: u.assertions.use(h.signer, "0", until=LATER), "not-found"),
     "tokens.add": (
         lambda u, h: u.tokens.add(h.signer, "t-2", scopes="", until=LATER),
@@ -198,7 +201,7 @@ def test_a_unit_without_a_site_may_use_sites_and_find_by_credentials_only(
     registry: Registry, house: House, name: str
 ) -> None:
     with registry.unit() as unit:
-        if name in ("clients.find", "signers.find", "tokens.find"):
+        if name in ("clients.find", "signers.find", "signers.published", "tokens.find"):
             found = ASKS[name][0](unit, house)
             assert getattr(found, "site_id", None) == "id-0001"
         else:

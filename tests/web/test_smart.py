@@ -34,9 +34,7 @@ from tests.web.signing import BASE, TOKEN_URL, Signing, ec, jwks, part, rsa, sig
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return databases.settings(
-        tmp_path / "data", max_body=200_000, base_url=BASE, login_rate=""
-    )
+    return databases.settings(tmp_path / "data", max_body=200_000, base_url=BASE, login_rate="")
 
 
 @pytest.fixture
