@@ -38,6 +38,7 @@ POLICIES: dict[str, Policy] = {
     "business-rule": Policy(
         422, "business-rule", logging.INFO
     ),  # range, ambiguity, scope of the study
+    "consent": Policy(422, "suppressed", logging.INFO),  # withdrawn, or not given yet
     "conflict": Policy(
         409, "conflict", logging.INFO
     ),  # two sources disagree; a version was overtaken

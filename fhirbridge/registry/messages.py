@@ -15,6 +15,9 @@ from fhirbridge.registry import tables
 from fhirbridge.registry.scope import Scope, not_found
 
 
+KEPT = "kept"  # as it came
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """Bytes that arrived from a source; `key` is what tells a repetition."""
@@ -96,7 +99,7 @@ class Messages:
             sha256=hashlib.sha256(body).hexdigest(),
             body=body,
             received_at=self.scope.clock(),
-            state="kept",
+            state=KEPT,
         )
         message = tables.message.c
         kept = self._rows().where(message.source == source, message.key == key)
@@ -117,6 +120,14 @@ class Messages:
     def set_state(self, message_id: str, state: str) -> None:
         changed = self.scope.update(tables.message).where(tables.message.c.id == message_id)
         if not self.scope.affected(changed.values(state=state)):
+            raise not_found("message")
+
+    def rewrite(self, message: Message) -> None:
+        """Another body, kind, key and state: only of what may not be kept. The hash stays that of
+        the bytes that came."""
+        changed = self.scope.update(tables.message).where(tables.message.c.id == message.id)
+        values = {name: getattr(message, name) for name in ("body", "kind", "key", "state")}
+        if not self.scope.affected(changed.values(values)):
             raise not_found("message")
 
     def _rows(self) -> Select[Any]:
@@ -287,6 +298,14 @@ class Quarantine:
         held = tables.quarantine.c
         rows = self._rows().where(held.message_id == message_id)
         return self.scope.many(Held, rows.order_by(held.position, held.part))
+
+    def forget(self, message_id: str, position: int) -> int:
+        """Nothing of the entry waits or has waited: what is known of it may not be kept."""
+        held = tables.quarantine
+        gone = self.scope.delete(held).where(
+            held.c.message_id == message_id, held.c.position == position
+        )
+        return self.scope.affected(gone)
 
     def count_waiting(self) -> int:
         held = tables.quarantine.c

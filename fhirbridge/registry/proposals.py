@@ -117,6 +117,21 @@ class Origins:
         rows = self.scope.select(tables.origin_record, _Link).where(link.origin_id == origin_id)
         return [one.record_id for one in self.scope.many(_Link, rows.order_by(link.record_id))]
 
+    def forget(self, source: str, resource_type: str, source_id: str) -> bool:
+        """A resource that was seen and never read: no record and no proposal is of it. False where
+        one is."""
+        origin, link = tables.origin, tables.origin_record
+        found = self.find(source, resource_type, source_id)
+        if found is None or self.records(found.id):
+            return False
+        proposal = tables.proposal.c
+        named = (proposal.site_id == self.scope.site_id, proposal.origin_id == found.id)
+        used = select(func.count()).select_from(tables.proposal).where(*named)
+        if self.scope.connection.execute(used).scalar_one():
+            return False
+        self.scope.affected(self.scope.delete(link).where(link.c.origin_id == found.id))
+        return self.scope.affected(self.scope.delete(origin).where(origin.c.id == found.id)) == 1
+
     def of_record(self, record_id: str) -> list[Origin]:
         origin, link = tables.origin.c, tables.origin_record.c
         about = select(link.origin_id).where(

@@ -13,16 +13,20 @@ from fhirbridge.registry import audit, tables
 from fhirbridge.registry.scope import Scope, duplicate, not_found
 
 Unmatched = Literal["hold", "enrol", "refuse"]
+Consent = Literal["enrolment", "record"]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A hospital; `unmatched` says what becomes of a patient that nobody enrolled."""
+    """A hospital; `unmatched` says what becomes of a patient that nobody enrolled, `consent` what
+    allows to read of one who is: the enrolment until consent is withdrawn, or a record of it.
+    """
 
     id: str
     name: str
     unmatched: Unmatched
     created_at: datetime
+    consent: Consent = "enrolment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,19 @@ class Sites:
 
     scope: Scope
 
-    def add(self, name: str, *, unmatched: Unmatched = "hold") -> Site:
+    def add(
+        self, name: str, *, unmatched: Unmatched = "hold", consent: Consent = "enrolment"
+    ) -> Site:
         if self.scope.site is not None:
             cause = "a unit of one site cannot add another"
             raise BridgeError(Issue("configuration", cause, "open the unit without a site"))
-        site = Site(self.scope.ids(), name, unmatched, self.scope.clock())
+        site = Site(self.scope.ids(), name, unmatched, self.scope.clock(), consent)
         if not self.scope.add_site(
-            id=site.id, name=name, unmatched=unmatched, created_at=site.created_at
+            id=site.id,
+            name=name,
+            unmatched=unmatched,
+            created_at=site.created_at,
+            consent=consent,
         ):
             raise duplicate(f"there is a site '{name}' already")
         audit.begin(self.scope, site.id)
@@ -82,9 +92,9 @@ class Sites:
     def all(self) -> list[Site]:
         return self.scope.many(Site, self._rows().order_by(tables.site.c.name))
 
-    def _rows(self) -> Select[tuple[str, str, str, datetime]]:
+    def _rows(self) -> Select[tuple[str, str, str, datetime, str]]:
         site = tables.site.c
-        rows = select(site.id, site.name, site.unmatched, site.created_at)
+        rows = select(site.id, site.name, site.unmatched, site.created_at, site.consent)
         return rows if self.scope.site is None else rows.where(site.id == self.scope.site)
 
 

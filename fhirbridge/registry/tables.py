@@ -26,6 +26,7 @@ site = Table(
     Column("id", TEXT, primary_key=True),
     must("name"),
     must("unmatched", Choice("hold", "enrol", "refuse")),
+    must("consent", Choice("enrolment", "record")),
     must("created_at", Moment()),
     UniqueConstraint("name"),
 )

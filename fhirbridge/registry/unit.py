@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.audit import Audit, Trail
+from fhirbridge.registry.crosswalk_lines import CrosswalkLines
 from fhirbridge.registry.deliveries import Deliveries
 from fhirbridge.registry.history import History
 from fhirbridge.registry.listings import Listings
@@ -22,6 +23,7 @@ from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.sites import Clients, Connections, Sites
 from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects
+from fhirbridge.registry.tombstones import Tombstones
 
 
 class Unit:
@@ -52,6 +54,8 @@ class Unit:
         self.cursors = Cursors(scope)
         self.deliveries = Deliveries(scope)
         self.listings = Listings(scope)
+        self.tombstones = Tombstones(scope)
+        self.crosswalk_lines = CrosswalkLines(scope)
 
     def commit(self) -> None:
         """Make what was written durable, and its audit. What is written afterwards is a transaction

@@ -19,25 +19,31 @@ from fhirbridge.study.records import Identifier
 from fhirbridge.sync import answers, source
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.conditions import Conditions
+from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.facts import Facts, Line, numbered
 from fhirbridge.sync.judge import Opened
 from fhirbridge.sync.origins import Origins
+from fhirbridge.sync.redact import withheld
 from fhirbridge.sync.references import Targets, targets_first
 from fhirbridge.sync.said import Said
 from fhirbridge.sync.whose import Whose
 
-_ORDER = {"Patient": 0, "Condition": 1, "Procedure": 2, "Observation": 3}
+_ORDER = {"Patient": 0, "Consent": 1, "Condition": 2, "Procedure": 3, "Observation": 4}
 
 
 @dataclass
 class Work:
-    """The working off of one message."""
+    """The working off of one message. `again`: it was sent once more, so what consent kept out of
+    it is looked at again.
+    """
 
     unit: Unit
     mappings: MappingSet
     message: Message
     base: str
+    again: bool = False
     whose: Whose = field(init=False)
+    gate: Gate = field(init=False)
     targets: Targets = field(init=False)
     context: Context = field(init=False)
     conditions: Conditions = field(init=False)
@@ -49,6 +55,7 @@ class Work:
     def __post_init__(self) -> None:
         unit, message = self.unit, self.message
         self.whose = Whose(unit, self.mappings, message.source, self.base)
+        self.gate = Gate(self.whose)
         self.targets = Targets(unit, self.mappings, message.source, self.base)
         self.context = Context(unit, self.mappings, message.id, message.source)
         self.conditions = Conditions(unit, self.whose, message.source, self.source_id)
@@ -62,7 +69,8 @@ class Work:
             if one.state == "waiting":
                 self.waiting.setdefault(one.position, set()).add(one.part)
         for told in done:
-            if told.position not in self.waiting:
+            read_again = self.again and withheld([told])
+            if told.position not in self.waiting and not read_again:
                 self.settled.setdefault(told.position, []).append(told)
 
     def look_at(self, opened: Opened) -> None:
@@ -84,12 +92,12 @@ class Work:
 
     def run(self, opened: Opened) -> list[ReceiptEntry]:
         """In the order of what depends on what, told in the order in which they came."""
-        found = opened.entries
-        ranked = sorted(found, key=lambda pair: _ORDER.get(source.resource_type(pair[0]), 9))
+        ranked = sorted(opened.entries, key=lambda pair: _rank(pair[0]))
+        data = next((n for n, pair in enumerate(ranked) if _rank(pair[0]) > 1), len(ranked))
         told: list[ReceiptEntry] = []
-        for entry, issues in targets_first(ranked):
+        for entry, issues in [*targets_first(ranked[:data]), *targets_first(ranked[data:])]:
             if entry.position in self.settled:
-                told += self.again(entry, self.settled[entry.position])
+                told += self.as_told(entry, self.settled[entry.position])
             elif opened.kind == "batch":
                 told += self.apart(entry, issues)
             else:
@@ -112,7 +120,7 @@ class Work:
             told = [replace(self.told(entry), fate="refused", issues=fault.issues)]
             return told
 
-    def again(self, entry: Entry, told: list[ReceiptEntry]) -> list[ReceiptEntry]:
+    def as_told(self, entry: Entry, told: list[ReceiptEntry]) -> list[ReceiptEntry]:
         """An entry of a replay that does not wait: as it was told, for the others to refer to."""
         if _is_person(entry) and entry.resource:
             found = self.whose.of_patient(entry.resource, entry.root)
@@ -160,6 +168,11 @@ class Work:
             text = "; ".join(source.remarks(entry.resource or {})) or "no text"
             issue = Issue("remote", f"the server remarks: {text}", severity="warning")
             return [Line(replace(told, issues=(issue,)))]
+        about = self.gate.about(entry)
+        if about.withheld:
+            nobody = replace(told, source_id=None, identifier=None, mapping_version=None)
+            return [Line(replace(nobody, issues=(about.withheld,)))]
+        told = replace(told, subject_id=about.subject_id)
         fault = self.conditions.faults.get(entry.position)
         if fault is not None:
             return [Line(replace(told, issues=(fault,)))]
@@ -256,8 +269,7 @@ class Work:
 
     @property
     def unmatched(self) -> str:
-        site = self.unit.sites.by_id(self.unit.site_id or "")
-        return site.unmatched if site else "hold"
+        return self.whose.site.unmatched if self.whose.site else "hold"
 
     def identity(self, entry: Entry, resource: Mapping[str, Any]) -> str:
         """What the source resource is called wherever it comes from: its identifier before its
@@ -266,6 +278,10 @@ class Work:
         where = self.base or self.message.source
         name = f"{source.resource_type(entry)}/{source.source_id(entry)}"
         return source.identifier(resource) or f"{where}|{name}"
+
+
+def _rank(entry: Entry) -> int:
+    return _ORDER.get(source.resource_type(entry), 9)
 
 
 def _is_person(entry: Entry) -> bool:

@@ -74,6 +74,7 @@ class Facts:
             if self.turned_away and not self.before:
                 return Line(replace(told, fate="refused", issues=issues))
             return self.waiting(told, said.form, issues)
+        told = replace(told, subject_id=subject.id)
         result = accept(self.context, said, subject, self.origin, position=told.position)
         record_id = result.record.id if result.record else None
         told = replace(told, fate=result.fate, record_id=record_id)

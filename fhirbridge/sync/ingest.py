@@ -17,11 +17,14 @@ from typing import Any
 from fhirbridge.formats import fhir_json, judged_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.messages import Message, Receipt, ReceiptEntry
+from fhirbridge.registry.messages import KEPT, Message, Receipt, ReceiptEntry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import same
+from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.entries import Work
 from fhirbridge.sync.judge import judge
+from fhirbridge.sync.redact import ERASED, REDACTED, withhold, withhold_refused
+from fhirbridge.sync.whose import Whose
 
 FATES = ("applied", "unchanged", "superseded", "quarantined", "refused")
 
@@ -56,7 +59,7 @@ class Ingested:
 
 def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
     """Keep the message and work it off, or find the receipt of the first time. What was refused as
-    a whole changed nothing, and is worked off again.
+    a whole, and what of it was withheld, is read again: it changed nothing.
 
     Raises `BridgeError` (business-rule) where the key came before with other bytes.
     """
@@ -68,9 +71,13 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
         cause = "this idempotency key came before with another body"
         raise BridgeError(Issue("business-rule", cause, "use a new key for a new message"))
     receipt = None if fresh else unit.receipts.of_message(message.id)
-    if receipt is None or receipt.state == "refused":
+    partly = message.state in (REDACTED, ERASED)
+    if partly:  # its sender has it still: where consent is given by now, it is kept as it came
+        message = replace(message, body=incoming.body, kind=incoming.kind, state=KEPT)
+        unit.messages.rewrite(message)
+    if receipt is None or receipt.state == "refused" or partly:
         fresh = True
-        opening = _Opening(message, made, incoming.base, incoming.asked)
+        opening = _Opening(message, made, incoming.base, incoming.asked, again=partly)
         receipt = _work_off(unit, mappings, opening)
     return Ingested(receipt, fresh, {} if isinstance(made, BridgeError) else made)
 
@@ -84,6 +91,8 @@ def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = 
     """The message's receipt after a replay, which reads only what still waits: what was taken may
     have been corrected since by a later message, and what was sent again counts as that says.
     """
+    if message.state == ERASED and (before := unit.receipts.of_message(message.id)):
+        return before
     return _work_off(unit, mappings, _Opening(message, _parsed(message.body), base))
 
 
@@ -102,10 +111,13 @@ def _hash(incoming: Incoming) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
+    """`again`: the message was sent once more, and is kept as it came then."""
+
     message: Message
     made: Mapping[str, Any] | BridgeError
     base: str
     asked: Mapping[str, str] = field(default_factory=dict)
+    again: bool = False
 
 
 def _parsed(body: bytes) -> Mapping[str, Any] | BridgeError:
@@ -122,7 +134,7 @@ def _parsed(body: bytes) -> Mapping[str, Any] | BridgeError:
 def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
     issues: tuple[Issue, ...] = ()
     message = opening.message
-    work = Work(unit, mappings, message, opening.base)
+    work = Work(unit, mappings, message, opening.base, again=opening.again)
     try:
         if isinstance(opening.made, BridgeError):
             raise opening.made
@@ -133,8 +145,10 @@ def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
             raise
         issues = fault.issues
         told = [ReceiptEntry(0, 0, "refused", issues=issues)]
+        withhold_refused(unit, message, Gate(Whose(unit, mappings, message.source, opening.base)))
     else:
         told = work.run(opened)
+        withhold(unit, message, told)
     counts = Counter(entry.fate for entry in told if entry.part == 0)  # an entry once
     return unit.receipts.save(
         Receipt(

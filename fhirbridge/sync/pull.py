@@ -18,6 +18,7 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.client import Page, PageExpired
 from fhirbridge.servers.retry import ComeBack
+from fhirbridge.sync.consent import may_read, standing
 from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.ingest import FATES, Incoming, ingest
 from fhirbridge.sync.offered import offered, wanted
@@ -52,8 +53,11 @@ class Pull:
         with hospital.registry.unit(hospital.site.id) as unit:
             run = unit.runs.open(hospital.connection.id, "pull")
             run = run or unit.runs.start(hospital.connection.id, "pull")
-            subjects = unit.subjects.all()
+            withdrew = {s for s in unit.subjects.all() if standing(unit, s.id) == "withdrawn"}
+            subjects = [s for s in unit.subjects.all() if s not in withdrew]
             unit.commit()
+        for subject in sorted(withdrew, key=lambda one: one.study_id):
+            self.tell(f"{subject.study_id}: not asked for, as consent was withdrawn")
         self.types = self.asked_for() if subjects else []
         if not subjects:
             self.tell("nobody is enrolled at this site: there is nothing to ask for")
@@ -72,9 +76,17 @@ class Pull:
             self.stream(run, name, "Patient", search)
         for patient in self.patients(run, subject):
             for resource_type in self.types:
+                if resource_type != "Consent" and not self.may(subject):
+                    self.tell(f"{subject.study_id}: withheld: consent is not on record")
+                    break
                 search = {"patient": patient, "_count": str(self.page_size)}
                 stream = f"{subject.study_id}/{resource_type}/{patient}"
                 self.stream(run, stream, resource_type, search)
+
+    def may(self, subject: Subject) -> bool:
+        """Looked at anew before each search: a page may have brought a Consent."""
+        with self.hospital.registry.read(self.hospital.site.id) as unit:
+            return may_read(unit, self.hospital.site, subject.id)
 
     def asked_for(self) -> list[str]:
         """The types that the mappings read and the server has; what it has not is told."""
@@ -82,7 +94,8 @@ class Pull:
         lacking = [name for name in types if has is not None and name not in has]
         if lacking:
             self.tell(f"not asked for, as the server lists no such type: {', '.join(lacking)}")
-        return [name for name in types if name not in lacking]
+        has_it = [name for name in types if name not in lacking]
+        return sorted(has_it, key=lambda name: (name != "Consent", name))  # it may allow the rest
 
     def patients(self, run: Run, subject: Subject) -> list[str]:
         """The Patients there that are surely this person, by what this run has seen."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
+from fhirbridge.registry.sites import Site
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.sync.mentions import Mention, searched
 
 
 @dataclass
@@ -28,14 +30,36 @@ class Whose:
     base: str = ""
     known: dict[str, Subject] = field(default_factory=dict)  # by fullUrl and by Patient/id
     claimed: Counter[str] = field(default_factory=Counter)  # subjects, by Patients that claim them
+    looked_up: dict[Mention, Subject | None] = field(default_factory=dict)
+
+    @cached_property
+    def site(self) -> Site | None:
+        return self.unit.sites.by_id(self.unit.site_id or "")
 
     def count(self, patients: Iterable[Mapping[str, Any]]) -> None:
         """Look through a message's Patients first: two of them for one subject are a riddle."""
         found = [self.of_patient(patient, "") for patient in patients]
         self.claimed.update(one.id for one in found if isinstance(one, Subject))
 
+    @property
+    def study_ids(self) -> str | None:
+        """The identifier system of the study's pseudonyms."""
+        return self.mappings.names.get("study-id")
+
     def by_identifier(self, system: str, value: str) -> Subject | None:
-        if system == self.mappings.names.get("study-id"):
+        return self.who(("identity", system, value))
+
+    def who(self, mention: Mention) -> Subject | None:
+        """The subject, looked up once a message."""
+        if mention not in self.looked_up:
+            self.looked_up[mention] = self._look_up(mention)
+        return self.looked_up[mention]
+
+    def _look_up(self, mention: Mention) -> Subject | None:
+        if mention[0] == "reference":
+            return self._of_text(mention[1])
+        _, system, value = mention
+        if system == self.study_ids:
             return self.unit.subjects.by_study_id(value)
         return self.unit.subjects.by_identity(system, value)
 
@@ -66,12 +90,14 @@ class Whose:
 
     def remember(self, subject: Subject, *names: str) -> None:
         self.known.update((name, subject) for name in names if name)
+        self.looked_up.clear()  # the subject may be new
 
     def of_reference(self, reference: Mapping[str, Any] | None, at: str) -> Subject | Issue:
         """The subject whom a Reference means."""
         if reference is None:
             return Issue("required", "it says not whose it is", "send the patient's reference", at)
-        subject = self._of_text(str(reference.get("reference", "")))
+        text = str(reference.get("reference", ""))
+        subject = self.who(("reference", text)) if text else None
         identifier = reference.get("identifier", {})
         named = None
         if "system" in identifier and "value" in identifier:
@@ -84,22 +110,18 @@ class Whose:
     def _of_text(self, text: str) -> Subject | None:
         if text in self.known:
             return self.known[text]
+        identity = searched(text)
+        if identity is not None:
+            return self.by_identifier(*identity)
+        id = self.patient_id(text)
+        return (self.known.get(f"Patient/{id}") or self._of_id(id)) if id else None
+
+    def patient_id(self, text: str) -> str:
+        """The id in `Patient/<id>`, relative to the source's server; else nothing."""
         if self.base and text.startswith(f"{self.base}/"):
             text = text[len(self.base) + 1 :]
-        if text.startswith("Patient?"):
-            return self._of_search(text)
         parts = text.split("/")
-        if len(parts) < 2 or parts[0] != "Patient":
-            return None
-        return self.known.get(f"Patient/{parts[1]}") or self._of_id(parts[1])
-
-    def _of_search(self, text: str) -> Subject | None:
-        """A conditional reference, `Patient?identifier=system|value`."""
-        asked = parse_qs(urlsplit(text).query).get("identifier", [])
-        system, divided, value = (
-            unquote(asked[0]).partition("|") if len(asked) == 1 else ("", "", "")
-        )
-        return self.by_identifier(system, value) if divided else None
+        return parts[1] if len(parts) > 1 and parts[0] == "Patient" else ""
 
     def _of_id(self, id: str) -> Subject | None:
         """A Patient that the source showed us before, or one of our own view."""

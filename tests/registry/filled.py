@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhirbridge.registry import Unit
+from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.messages import Held, Message, Receipt, ReceiptEntry
 from fhirbridge.registry.proposals import Origin, Proposal
 from fhirbridge.registry.records import Record
@@ -19,6 +20,7 @@ from fhirbridge.registry.subjects import Subject
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 MRN = ("urn:oid:2.999.1", "100")
+SIGN = ("study-id", "S-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class House:
     pseudonym: str
     signer: str
     publisher: str
+    line: str
 
 
 def save(
@@ -93,7 +96,15 @@ def furnish(unit: Unit) -> House:
     run = unit.runs.start(connection.id, "pull")
     unit.cursors.put(run.id, "Condition", state="open", next_url="http://h/2", page=1)
     unit.deliveries.put(connection.id, resource.id, state="sent", sent_sha256=resource.sha256)
+    unit.origins.put(
+        "client:mirth", "Patient", "src-9", version_id=None, last_updated=None, sha256=""
+    )
+    unit.tombstones.raise_for([SIGN])
+    line = CrosswalkLine(
+        f"line-{unit.site_id}", "bone", "urn:s", "c1", "", "femur", "equal", "it", "told", LATER
+    )
+    unit.crosswalk_lines.add(line)
     pseudonym = unit.subjects.pseudonym(*MRN)
     unit.audit.note("C", "push", actor="client:mirth", entities={"message": message.id})
     made = (subject, connection, message, record, origin, proposal, resource, receipt, held, run)
-    return House(*made, pseudonym, signer, publisher)
+    return House(*made, pseudonym, signer, publisher, line.id)

@@ -12,7 +12,7 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import Registry, Unit, tables
 from fhirbridge.registry.audit import Chain
 from fhirbridge.registry.listings import Wanted
-from tests.registry.filled import LATER, MRN, House, furnish, put, save
+from tests.registry.filled import LATER, MRN, SIGN, House, furnish, put, save
 
 Ask = Callable[[Unit, House], object]
 
@@ -58,6 +58,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "subjects.identities": (lambda u, h: u.subjects.identities(h.subject.id), []),
     "messages.get": (lambda u, h: u.messages.get(h.message.id), None),
     "messages.set_state": (lambda u, h: u.messages.set_state(h.message.id, "x"), "not-found"),
+    "messages.rewrite": (lambda u, h: u.messages.rewrite(h.message), "not-found"),
     "receipts.get": (lambda u, h: u.receipts.get(h.receipt.id), None),
     "receipts.of_message": (lambda u, h: u.receipts.of_message(h.message.id), None),
     "receipts.save": (lambda u, h: u.receipts.save(replace(h.receipt, id="r2")), "not-found"),
@@ -78,6 +79,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
         False,
     ),
     "quarantine.of_message": (lambda u, h: u.quarantine.of_message(h.message.id), []),
+    "quarantine.forget": (lambda u, h: u.quarantine.forget(h.message.id, 1), 0),
     "quarantine.count_waiting": (lambda u, h: u.quarantine.count_waiting(), 0),
     "records.find": (lambda u, h: u.records.find(h.subject.id, "lesion", "1"), None),
     "records.get": (lambda u, h: u.records.get(h.record.id), None),
@@ -94,6 +96,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "origins.link": (lambda u, h: u.origins.link(h.origin.id, h.record.id), "not-found"),
     "origins.unlink": (lambda u, h: u.origins.unlink(h.origin.id, h.record.id), False),
     "origins.records": (lambda u, h: u.origins.records(h.origin.id), []),
+    "origins.forget": (lambda u, h: u.origins.forget("client:mirth", "Patient", "src-9"), False),
     "origins.of_record": (lambda u, h: u.origins.of_record(h.record.id), []),
     "proposals.add": (
         lambda u, h: u.proposals.add(
@@ -149,6 +152,15 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "listings.records": (lambda u, h: u.listings.records(Wanted()).items, []),
     "listings.proposals": (lambda u, h: u.listings.proposals(Wanted()).items, []),
     "listings.proposals_of": (lambda u, h: u.listings.proposals_of(h.record.id), []),
+    "tombstones.any": (lambda u, h: u.tombstones.any(), False),
+    "tombstones.stand_for": (lambda u, h: u.tombstones.stand_for([SIGN]), False),
+    "crosswalk_lines.version": (lambda u, h: u.crosswalk_lines.version(), (0, 0)),
+    "crosswalk_lines.all": (lambda u, h: u.crosswalk_lines.all(), []),
+    "crosswalk_lines.active": (lambda u, h: u.crosswalk_lines.active(), []),
+    "crosswalk_lines.withdraw": (
+        lambda u, h: u.crosswalk_lines.withdraw(h.line, by="nurse", reason="wrong"),
+        "not-found",
+    ),
 }
 # These make a row of the unit's own site out of what they are given, and read none by an id.
 MAKERS = {
@@ -158,6 +170,8 @@ MAKERS = {
     "connections.add",
     "subjects.enrol",
     "messages.keep",
+    "tombstones.raise_for",
+    "crosswalk_lines.add",
 }
 
 

@@ -1,0 +1,53 @@
+"""What stays of persons who were erased: hashes by which they are known again, and refused.
+
+Keyed as the identity vault is, with a purpose of their own: without the key they say nothing, and
+none of them equals what the vault kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from fhirbridge.registry import consent_tables
+from fhirbridge.registry.scope import Scope
+
+Sign = tuple[str, ...]
+"""`identity`, system, value; `study-id`, value; or `source`, its name, the Patient's id there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stone:
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstones:
+    scope: Scope
+
+    def raise_for(self, signs: Collection[Sign]) -> None:
+        for sign in signs:
+            self.scope.add_new(
+                consent_tables.tombstone,
+                once=("hash",),
+                hash=self._hash(sign),
+                at=self.scope.clock(),
+            )
+
+    def any(self) -> bool:
+        rows = self.scope.select(consent_tables.tombstone, _Stone).limit(1)
+        return bool(self.scope.many(_Stone, rows))
+
+    def stand_for(self, signs: Collection[Sign]) -> bool:
+        """Whether one of the signs is of a person who was erased."""
+        stone = consent_tables.tombstone.c
+        hashes = [self._hash(sign) for sign in signs]
+        found = select(stone.hash).where(
+            stone.site_id == self.scope.site_id, stone.hash.in_(hashes)
+        )
+        return self.scope.connection.execute(found.limit(1)).first() is not None
+
+    def _hash(self, sign: Sign) -> str:
+        return self.scope.vault.hash("withdrawn person", self.scope.site_id, *sign)
