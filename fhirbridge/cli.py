@@ -11,6 +11,7 @@ import click
 from fhirbridge.commands import (
     book_command,
     client_commands,
+    consent_commands,
     demo,
     mapping_commands,
     registry_commands,
@@ -41,6 +42,7 @@ for command in (
     book_command.book,
     registry_commands.site,
     client_commands.client,
+    consent_commands.consent,
     registry_commands.subject,
     registry_commands.connection,
     registry_commands.receipt,

@@ -14,7 +14,6 @@ from fhirbridge.outcome import Issue
 from fhirbridge.registry import tables
 from fhirbridge.registry.scope import Scope, not_found
 
-
 KEPT = "kept"  # as it came
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from uuid import uuid4
 from sqlalchemy import URL, Connection, Engine, select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import database, faults, tables
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.subjects import identity_place
@@ -76,6 +78,25 @@ class Registry:
     def close(self) -> None:
         """Close this process's connections; the next use opens new ones."""
         self.engine.dispose()
+
+    def compact(self) -> None:
+        """Rebuild SQLite's file without what was deleted in it. PostgreSQL does so by itself, in
+        time. Raises `BridgeError` (transient) while another process is at work."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        raw = self.engine.raw_connection()
+        try:
+            for statement in ("PRAGMA query_only=OFF", "VACUUM"):
+                raw.driver_connection.execute(statement)  # type: ignore[union-attr]
+            done = raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+            busy = bool(done.fetchone()[0])
+        except sqlite3.OperationalError:
+            busy = True
+        finally:
+            raw.close()
+        if busy:
+            cause = "what was erased may still stand in the database file, which is in use"
+            raise BridgeError(Issue("transient", cause, "give the same command again"))
 
     @contextmanager
     def unit(self, site_id: str | None = None, *, request_id: str | None = None) -> Iterator[Unit]:

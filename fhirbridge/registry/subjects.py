@@ -15,6 +15,7 @@ from sqlalchemy import Select
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
 from fhirbridge.registry.scope import Scope, conflict
+from fhirbridge.registry.tombstones import Tombstones
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,11 @@ class Subjects:
     def enrol(self, study_id: str, identities: Iterable[tuple[str, str]]) -> Subject:
         """The subject of this study id, made if need be, with the identities (system, value) added.
 
-        Raises `BridgeError` (conflict) where an identity belongs to another subject.
+        Raises `BridgeError` (conflict) where an identity belongs to another subject, or to somebody
+        who was erased.
         """
+        known = [*identities]
+        self._refuse_erased(study_id, known)
         self.scope.add_new(
             tables.subject,
             once=("study_id",),
@@ -49,13 +53,19 @@ class Subjects:
         )
         held = self._rows().where(tables.subject.c.study_id == study_id)
         subject = self.scope.only(Subject, held, "subject")
-        for number, (system, value) in enumerate(identities, start=1):
+        for number, (system, value) in enumerate(known, start=1):
             if not self._identify(subject.id, system, value):
                 raise conflict(
                     f"identifier {number} of '{study_id}' belongs to another subject already",
                     "correct the enrolment list",
                 )
         return subject
+
+    def _refuse_erased(self, study_id: str, identities: list[tuple[str, str]]) -> None:
+        signs = [("study-id", study_id), *(("identity", *one) for one in identities)]
+        if Tombstones(self.scope).stand_for(signs):
+            cause = "one of these withdrew consent, and was erased: there is nobody to enrol"
+            raise conflict(cause, "take the person off the enrolment list")
 
     def _identify(self, subject_id: str, system: str, value: str) -> bool:
         plain = fhir_json.dump({"system": system, "value": value})

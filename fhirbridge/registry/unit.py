@@ -12,6 +12,7 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.audit import Audit, Trail
 from fhirbridge.registry.crosswalk_lines import CrosswalkLines
 from fhirbridge.registry.deliveries import Deliveries
+from fhirbridge.registry.erasures import Erasures
 from fhirbridge.registry.history import History
 from fhirbridge.registry.listings import Listings
 from fhirbridge.registry.messages import Messages, Quarantine, Receipts
@@ -24,6 +25,7 @@ from fhirbridge.registry.sites import Clients, Connections, Sites
 from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects
 from fhirbridge.registry.tombstones import Tombstones
+from fhirbridge.registry.traces import Traces
 
 
 class Unit:
@@ -55,6 +57,8 @@ class Unit:
         self.deliveries = Deliveries(scope)
         self.listings = Listings(scope)
         self.tombstones = Tombstones(scope)
+        self.traces = Traces(scope)
+        self.erasures = Erasures(scope)
         self.crosswalk_lines = CrosswalkLines(scope)
 
     def commit(self) -> None:

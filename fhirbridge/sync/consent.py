@@ -59,8 +59,10 @@ def _text(fields: Mapping[str, Any], *names: str) -> str:
 
 
 def _last(record: Record) -> str:
+    """The last instant at which it can have been: not after we were told."""
+    known = span(record.updated_at.isoformat())[1]
     when = _text(record.fields, "withdrawn_on", "signed_on")
-    return span(when or record.updated_at.isoformat())[1]
+    return min(span(when)[1], known) if when else known
 
 
 def _signed(fields: Mapping[str, Any]) -> str:

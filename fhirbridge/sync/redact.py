@@ -54,15 +54,16 @@ def withhold_refused(unit: Unit, message: Message, gate: Gate) -> None:
         unit.messages.rewrite(replace(message, body=b"", state=ERASED))
 
 
-def redacted(message: Message, positions: Collection[int]) -> Message:
-    """The message without what stands at these positions."""
+def redacted(message: Message, positions: Collection[int], *, bare: bool = False) -> Message:
+    """The message without what stands at these positions; `bare`: without what stands around the
+    entries, too."""
     made = fhir_json.parse(message.body)
     if made.get("resourceType") != "Bundle":
         body: Json = dict(_EMPTY)
         way, divided, _ = message.kind.partition("/")
         kind = f"{way}/Parameters" if divided else message.kind
         return _changed(message, made, body, kind)
-    return _changed(message, made, _bundle(made, positions), message.kind)
+    return _changed(message, made, _bundle(made, positions, bare), message.kind)
 
 
 def _changed(message: Message, before: Json, after: Json, kind: str) -> Message:
@@ -71,17 +72,18 @@ def _changed(message: Message, before: Json, after: Json, kind: str) -> Message:
     return replace(message, body=fhir_json.dump(after), kind=kind, state=REDACTED)
 
 
-def _bundle(made: Mapping[str, Any], positions: Collection[int]) -> Json:
+def _bundle(made: Mapping[str, Any], positions: Collection[int], bare: bool) -> Json:
     given = made.get("entry")
     entries = list(given) if isinstance(given, list) else []
     kept = [one for number, one in enumerate(entries) if number not in positions]
+    bare = bare or not kept
     others = fhir_json.dump(kept).decode()
     after = [
         _placeholder(one, others, number) if number in positions else one
         for number, one in enumerate(entries)
     ]
     # A page's links hold what was searched for: a person. Of a message of nobody else nothing stays.
-    cover = {n: v for n, v in made.items() if (kept and n != "link") or n in _COVER}
+    cover = {n: v for n, v in made.items() if (not bare and n != "link") or n in _COVER}
     return {**cover, "entry": after}
 
 

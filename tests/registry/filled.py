@@ -39,6 +39,7 @@ class House:
     signer: str
     publisher: str
     line: str
+    stranger: str
 
 
 def save(
@@ -94,11 +95,15 @@ def furnish(unit: Unit) -> House:
         message.id, position=1, resource_type="Condition", source_id="src-2", issues=()
     )
     run = unit.runs.start(connection.id, "pull")
-    unit.cursors.put(run.id, "Condition", state="open", next_url="http://h/2", page=1)
-    unit.deliveries.put(connection.id, resource.id, state="sent", sent_sha256=resource.sha256)
-    unit.origins.put(
+    unit.cursors.put(run.id, "S-1/Condition", state="open", next_url="http://h/2", page=1)
+    unit.deliveries.put(
+        connection.id, resource.id, state="sent", attempts=1, sent_sha256=resource.sha256
+    )
+    stranger = unit.origins.put(
         "client:mirth", "Patient", "src-9", version_id=None, last_updated=None, sha256=""
     )
+    other, _ = unit.messages.keep("client:mirth", "bundle", "k-2", b"broken")
+    unit.receipts.save(Receipt("receipt-2", other.id, "refused", {"refused": 1}, (), unit.now()))
     unit.tombstones.raise_for([SIGN])
     line = CrosswalkLine(
         f"line-{unit.site_id}", "bone", "urn:s", "c1", "", "femur", "equal", "it", "told", LATER
@@ -107,4 +112,4 @@ def furnish(unit: Unit) -> House:
     pseudonym = unit.subjects.pseudonym(*MRN)
     unit.audit.note("C", "push", actor="client:mirth", entities={"message": message.id})
     made = (subject, connection, message, record, origin, proposal, resource, receipt, held, run)
-    return House(*made, pseudonym, signer, publisher, line.id)
+    return House(*made, pseudonym, signer, publisher, line.id, stranger.id)

@@ -17,7 +17,6 @@ from tests import databases
 from tests.registry import first_release
 from tests.registry.filled import MRN
 
-
 _NEWEST = ("tombstone", "crosswalk_line")  # tables of 0008
 
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from fhirbridge.outcome import BridgeError
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import Registry, Unit, tables
 from fhirbridge.registry.audit import Chain
 from fhirbridge.registry.listings import Wanted
+from fhirbridge.registry.traces import EntryOf
 from tests.registry.filled import LATER, MRN, SIGN, House, furnish, put, save
 
+GONE = Issue("consent", "gone")
 Ask = Callable[[Unit, House], object]
 
 
@@ -154,6 +156,27 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "listings.proposals_of": (lambda u, h: u.listings.proposals_of(h.record.id), []),
     "tombstones.any": (lambda u, h: u.tombstones.any(), False),
     "tombstones.stand_for": (lambda u, h: u.tombstones.stand_for([SIGN]), False),
+    "traces.messages": (lambda u, h: [one.id for one in u.traces.messages()], []),
+    "traces.refused": (lambda u, h: u.traces.refused(), set()),
+    "traces.entries": (lambda u, h: u.traces.entries("none", [h.record.id]), []),
+    "traces.entries_at": (lambda u, h: u.traces.entries_at([(h.message.id, 0)]), []),
+    "traces.origins": (lambda u, h: u.traces.origins(h.subject.id, [h.record.id]), []),
+    "traces.unread": (
+        lambda u, h: u.traces.unread([EntryOf("", 0, "client:mirth", "Patient", "src-9")]),
+        [],
+    ),
+    "traces.patients": (lambda u, h: u.traces.patients([h.stranger]), []),
+    "traces.resources": (lambda u, h: u.traces.resources([h.record.id]), []),
+    "traces.delivered": (lambda u, h: u.traces.delivered([h.resource]), []),
+    "erasures.take": (
+        lambda u, h: u.erasures.take(
+            h.subject.id, records=[], resources=[h.resource.id], origins=[]
+        )["delivery"],
+        0,
+    ),
+    "erasures.blank": (lambda u, h: u.erasures.blank(h.message.id, [0], GONE), 0),
+    "erasures.blank_whole": (lambda u, h: u.erasures.blank_whole(h.message.id, GONE), 0),
+    "erasures.forget_runs": (lambda u, h: u.erasures.forget_runs("S-1", []), 0),
     "crosswalk_lines.version": (lambda u, h: u.crosswalk_lines.version(), (0, 0)),
     "crosswalk_lines.all": (lambda u, h: u.crosswalk_lines.all(), []),
     "crosswalk_lines.active": (lambda u, h: u.crosswalk_lines.active(), []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -66,9 +67,14 @@ def everything(ward: Ward) -> str:
     """The whole database as text."""
     raw = ward.registry.engine.raw_connection()
     try:
-        return "\n".join(raw.driver_connection.iterdump())  # type: ignore[union-attr]
+        dump = "\n".join(raw.driver_connection.iterdump())  # type: ignore[union-attr]
     finally:
         raw.close()
+    return re.sub(r"X'([0-9A-F]*)'", lambda blob: _plain(blob[1]), dump)
+
+
+def _plain(blob: str) -> str:
+    return bytes.fromhex(blob).decode("utf-8", "replace")
 
 
 def secret(**more: Any) -> dict[str, Any]:
@@ -276,7 +282,9 @@ STANDINGS: list[tuple[str, list[dict[str, str]], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("told", "expected"), [s[1:] for s in STANDINGS], ids=[s[0] for s in STANDINGS])
+@pytest.mark.parametrize(
+    ("told", "expected"), [s[1:] for s in STANDINGS], ids=[s[0] for s in STANDINGS]
+)
 def test_what_the_records_of_consent_come_to(
     ward: Ward, monkeypatch: pytest.MonkeyPatch, told: list[dict[str, str]], expected: str
 ) -> None:
