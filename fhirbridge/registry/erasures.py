@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Table, select
 
 from fhirbridge.outcome import Issue
-from fhirbridge.registry import tables
+from fhirbridge.registry import history_tables, tables
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.traces import batches
 
@@ -21,6 +21,7 @@ _OF_RESOURCES: tuple[tuple[Table, str], ...] = (
     (tables.delivery, "resource_id"),
     (tables.resource_token, "resource_id"),
     (tables.resource_date, "resource_id"),
+    (history_tables.resource_version, "resource_id"),
     (tables.resource, "id"),
 )
 _OF_RECORDS: tuple[tuple[Table, str], ...] = (

@@ -6,7 +6,7 @@ none of them equals what the vault kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -27,7 +27,7 @@ class _Stone:
 class Tombstones:
     scope: Scope
 
-    def raise_for(self, signs: Collection[Sign]) -> None:
+    def raise_for(self, signs: Iterable[Sign]) -> None:
         for sign in signs:
             self.scope.add_new(
                 consent_tables.tombstone,

@@ -54,9 +54,9 @@ def _of_object(value: Mapping[str, Any]) -> Iterator[Mention]:
     text = value.get("reference")
     if isinstance(text, str):
         yield from _reference(text)
-    if "identifier" in value and "resourceType" not in value:
-        if value.get("type") in (None, "Patient"):  # a Reference, as no other type holds one so
-            yield from _identity(value["identifier"])
+    refers = "identifier" in value and "resourceType" not in value
+    if refers and value.get("type") in (None, "Patient"):  # no other type holds one so
+        yield from _identity(value["identifier"])
 
 
 def _identity(given: Any) -> Iterator[Mention]:

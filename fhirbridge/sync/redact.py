@@ -82,7 +82,7 @@ def _bundle(made: Mapping[str, Any], positions: Collection[int], bare: bool) -> 
         _placeholder(one, others, number) if number in positions else one
         for number, one in enumerate(entries)
     ]
-    # A page's links hold what was searched for: a person. Of a message of nobody else nothing stays.
+    # A page's links hold what was searched for: a person. Of a message of nobody else none stay.
     cover = {n: v for n, v in made.items() if (not bare and n != "link") or n in _COVER}
     return {**cover, "entry": after}
 

@@ -1,5 +1,5 @@
-"""A person records that consent is given or withdrawn: a record of the form consent, as a hospital's
-Consent would be.
+"""A person records that consent is given or withdrawn: a record of the form consent, as a
+hospital's Consent would be.
 """
 
 from __future__ import annotations

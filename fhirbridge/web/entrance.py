@@ -13,9 +13,8 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import NotFound
 
-from fhirbridge.outcome import BridgeError
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.messages import Receipt
 from fhirbridge.web import access, logs
 from fhirbridge.web.service import Service
@@ -39,7 +38,8 @@ def install(app: Flask, service: Service, *, open_to_all: frozenset[str]) -> Non
         if request.endpoint not in open_to_all:
             _let_in(service)
         if "\0" in request.path:  # PostgreSQL knows no text with it
-            raise NotFound
+            cause = "the URL holds the character U+0000"
+            raise BridgeError(Issue("value", cause, "take the URL from an answer"))
 
     app.after_request(_go_out(service))
 

@@ -59,9 +59,11 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "subjects.all": (lambda u, h: u.subjects.all(), []),
     "subjects.identities": (lambda u, h: u.subjects.identities(h.subject.id), []),
     "messages.get": (lambda u, h: u.messages.get(h.message.id), None),
+    "messages.key_beginning": (lambda u, h: u.messages.key_beginning(h.message.source, "k"), None),
     "messages.set_state": (lambda u, h: u.messages.set_state(h.message.id, "x"), "not-found"),
     "messages.rewrite": (lambda u, h: u.messages.rewrite(h.message), "not-found"),
     "receipts.get": (lambda u, h: u.receipts.get(h.receipt.id), None),
+    "receipts.named": (lambda u, h: u.receipts.named(h.message.source, "Condition", "s|v"), []),
     "receipts.of_message": (lambda u, h: u.receipts.of_message(h.message.id), None),
     "receipts.save": (lambda u, h: u.receipts.save(replace(h.receipt, id="r2")), "not-found"),
     "quarantine.hold": (
@@ -83,6 +85,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "quarantine.of_message": (lambda u, h: u.quarantine.of_message(h.message.id), []),
     "quarantine.forget": (lambda u, h: u.quarantine.forget(h.message.id, 1), 0),
     "quarantine.count_waiting": (lambda u, h: u.quarantine.count_waiting(), 0),
+    "records.study_ids": (lambda u, h: u.records.study_ids([h.record.id]), {}),
     "records.find": (lambda u, h: u.records.find(h.subject.id, "lesion", "1"), None),
     "records.get": (lambda u, h: u.records.get(h.record.id), None),
     "records.all": (lambda u, h: u.records.all(subject_id=h.subject.id), []),
@@ -115,6 +118,8 @@ ASKS: dict[str, tuple[Ask, object]] = {
     ),
     "resources.put": (lambda u, h: put(u, h.record.id, "fhir-2"), "not-found"),
     "resources.get": (lambda u, h: u.resources.get("Condition", "fhir-1"), None),
+    "resources.of_records": (lambda u, h: u.resources.of_records([h.record.id]), []),
+    "resources.by_identifiers": (lambda u, h: u.resources.by_identifiers({"1"}), {}),
     "resources.of_record": (lambda u, h: u.resources.of_record(h.record.id), []),
     "resources.mark_deleted": (lambda u, h: u.resources.mark_deleted("Condition", "fhir-1"), None),
     "resources.search": (
