@@ -87,6 +87,9 @@ class Work:
             return  # pages ask for nothing, and a replay was asked before
         sound = [entry for entry, _ in found if entry.position not in opened.invalid]
         self.conditions.look_at(sound, whole=opened.whole)
+        for entry in sound:  # what may not be kept is refused for that, and alone
+            if entry.position in self.conditions.faults and self.gate.about(entry).withheld:
+                del self.conditions.faults[entry.position]
         if self.conditions.faults and opened.kind != "batch":
             raise BridgeError(*self.conditions.faults.values())
 
