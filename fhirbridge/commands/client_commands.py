@@ -9,7 +9,9 @@ import click
 
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.audit import COMMAND_LINE, Action
 from fhirbridge.registry.smart import PublicKey
+from fhirbridge.registry.unit import Unit
 from fhirbridge.servers import key_sets
 from fhirbridge.web import client_keys
 from fhirbridge.web.access import new_key
@@ -63,7 +65,8 @@ def client_add(
         raise BridgeError(Issue("value", cause, remedy))
     key = new_key()
     with workshop.registry.unit(site_id) as unit:
-        unit.clients.add(name, prefix=key.prefix, secret_hash=key.secret_hash)
+        made = unit.clients.add(name, prefix=key.prefix, secret_hash=key.secret_hash)
+        _note(unit, "C", "add", made.id)
         unit.commit()
     click.echo(key.text)
 
@@ -79,12 +82,18 @@ def _add_signer(
 ) -> None:
     with workshop.registry.unit(site_id) as unit:
         client_id = unit.signers.add(name, scopes=str(scopes), keys=keys, url=url)
+        _note(unit, "C", "add", client_id)
         unit.commit()
     click.echo(client_id)
     with_keys = _named(keys) if url is None else f"the keys that {url} will say"
     click.echo(f"client {name} added with {with_keys} and the scopes {scopes}", err=True)
     if not workshop.settings.base_url:
         click.echo("set FHIRBRIDGE_BASE_URL: without it no tokens are given", err=True)
+
+
+def _note(unit: Unit, action: Action, done: str, client_id: str) -> None:
+    named = {"client": client_id}
+    unit.audit.note(action, f"client.{done}", actor=COMMAND_LINE, entities=named)
 
 
 def _read(file: Path) -> list[PublicKey]:
@@ -105,7 +114,7 @@ def client_keys_replace(workshop: Workshop, name: str, site_name: str, jwks: Pat
     """Give a client that signs other public keys. Its tokens end."""
     keys = _read(jwks)
     with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        unit.signers.replace_keys(name, keys)
+        _note(unit, "U", "keys", unit.signers.replace_keys(name, keys))
         unit.commit()
     click.echo(f"client {name} has {_named(keys)}")
 
@@ -117,6 +126,6 @@ def client_keys_replace(workshop: Workshop, name: str, site_name: str, jwks: Pat
 def client_revoke(workshop: Workshop, name: str, site_name: str) -> None:
     """Take a client's key back, or its public keys and all of its tokens."""
     with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        unit.clients.revoke(name)
+        _note(unit, "U", "revoke", unit.clients.revoke(name))
         unit.commit()
     click.echo(f"{name} is no longer let in")

@@ -10,6 +10,7 @@ import click
 from fhirbridge.commands.shared import Workshop, pass_workshop, tell_issues
 from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.outcome import BridgeError, Issue, failed
+from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.messages import Receipt
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.auth import AUTHS
@@ -19,11 +20,11 @@ from fhirbridge.study.records import Identifier, Record
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol as enrol_subject
 from fhirbridge.sync.enrol import lenient
-from fhirbridge.sync.ingest import work_off
+from fhirbridge.sync.ingest import replay as replay_message
 from fhirbridge.sync.offered import listed, wanted
 from fhirbridge.sync.project import fields_of
 
-ACTOR = "command line"
+ACTOR = COMMAND_LINE
 _SITE = click.option("--site", "site_name", required=True, help="name of the site")
 
 
@@ -44,7 +45,8 @@ def site() -> None:
 def site_add(workshop: Workshop, name: str, unmatched: str) -> None:
     """Add a site."""
     with workshop.registry.unit(None) as unit:
-        unit.sites.add(name, unmatched=unmatched)  # type: ignore[arg-type]  # a click.Choice
+        made = unit.sites.add(name, unmatched=unmatched)  # type: ignore[arg-type]  # click.Choice
+        unit.audit.note("C", "site.add", actor=ACTOR, site_id=made.id)
         unit.commit()
     click.echo(f"site {name} added; patients whom nobody enrolled: {unmatched}")
 
@@ -134,6 +136,7 @@ def connection_add(
     with workshop.registry.unit(workshop.site(site_name).id) as unit:
         made = unit.connections.add(name, base_url, auth_kind=auth, secret=secret)
         workshop.server(made).close()  # refuses a wrong URL or secret before it is kept
+        unit.audit.note("C", "connection.add", actor=ACTOR, entities={"connection": made.id})
         unit.commit()
     click.echo(f"connection {name} added")
 
@@ -227,7 +230,8 @@ def replay(workshop: Workshop, site_name: str) -> None:
         with workshop.registry.unit(site.id) as unit:
             message = unit.messages.get(message_id)
             if message is not None:
-                _tell_receipt(work_off(unit, mappings, message, base=_base(unit, message.source)))
+                base = _base(unit, message.source)
+                _tell_receipt(replay_message(unit, mappings, message, actor=ACTOR, base=base))
             unit.commit()
     with workshop.registry.read(site.id) as unit:
         after = unit.quarantine.count_waiting()
@@ -255,11 +259,16 @@ def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
     study = workshop.library.of_site(site.name).study
     told = []
     with workshop.registry.read(site.id) as unit:
-        for subject in unit.subjects.all():
+        everyone = unit.subjects.all()
+        for subject in everyone:
             ids = [{"system": s, "value": v} for s, v in unit.subjects.identities(subject.id)]
             for stored in unit.records.all(subject_id=subject.id):
                 if stored.status == "active":
                     made = Record(subject.study_id, stored.form, fields_of(stored))
                     one = records.to_json(study, made, id=stored.id)
                     told.append(fhir_json.dump({**one, "subject_identifiers": ids}).decode())
+    with workshop.registry.unit(site.id) as unit:
+        named = {"subjects": [subject.id for subject in everyone]}
+        unit.audit.note("R", "export", actor=ACTOR, entities=named)
+        unit.commit()
     click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from sqlalchemy import bindparam, insert, select, update
 
 from fhirbridge.formats import fhir_json
-from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import audit_tables
 from fhirbridge.registry.columns import stamp
+from fhirbridge.registry.faults import transient
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.vault import Vault
 
@@ -110,7 +110,7 @@ class Audit:
         connection = self._scope.connection
         head = connection.execute(_LOCKED, {"site": site}).one_or_none()
         if head is None:
-            raise BridgeError(Issue("exception", "the audit trail of this site has no beginning"))
+            raise transient("the audit trail of this site has no beginning")
         seq, last, rows = head.seq, head.hash, []
         for seq, event in enumerate(events, start=head.seq + 1):
             linked = replace(event, seq=seq, previous=last)

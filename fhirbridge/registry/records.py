@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select
+from sqlalchemy import Select, select
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
@@ -151,6 +151,13 @@ class Records:
         revision = tables.revision.c
         rows = self.scope.select(tables.revision, Revision).where(revision.record_id == record_id)
         return self.scope.many(Revision, rows.order_by(revision.number))
+
+    def subjects(self, record_ids: Iterable[str]) -> list[str]:
+        """The ids of the subjects whose records these are, each once."""
+        record = tables.record.c
+        whose = select(record.subject_id).distinct().order_by(record.subject_id)
+        whose = whose.where(record.site_id == self.scope.site_id, record.id.in_([*record_ids]))
+        return list(self.scope.connection.execute(whose).scalars())
 
     def _rows(self) -> Select[Any]:
         return self.scope.select(tables.record, Record)

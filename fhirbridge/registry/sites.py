@@ -136,13 +136,15 @@ class Clients:
             found = found.where(client.site_id == self.scope.site)
         return self.scope.one(Client, found)
 
-    def revoke(self, name: str) -> None:
-        """For good. A client that is revoked already keeps its time."""
+    def revoke(self, name: str) -> str:
+        """For good; the client's id. A client that is revoked already keeps its time."""
         client = tables.client.c
         held = self.scope.select(tables.client, Client).where(client.name == name)
-        if self.scope.only(Client, held, f"client as '{name}'").revoked_at is None:
+        found: Client = self.scope.only(Client, held, f"client as '{name}'")
+        if found.revoked_at is None:
             revoked = self.scope.update(tables.client).where(client.name == name)
             self.scope.affected(revoked.values(revoked_at=self.scope.clock()))
+        return found.id
 
     def all(self) -> list[Client]:
         rows = self.scope.select(tables.client, Client)

@@ -85,20 +85,21 @@ class Signers:
             self.scope.add(smart_tables.client_jwks, client_id=id, url=url)
         return id
 
-    def replace_keys(self, name: str, keys: Sequence[PublicKey]) -> None:
-        """The client's tokens end, too: one of the keys that go may have been stolen. From now on
-        these count, and nothing that it publishes.
+    def replace_keys(self, name: str, keys: Sequence[PublicKey]) -> str:
+        """The client's id. Its tokens end, too: one of the keys that go may have been stolen. From
+        now on these count, and nothing that it publishes.
         """
         client = tables.client.c
         held = select(client.id).where(client.site_id == self.scope.site_id, client.name == name)
         held = held.where(client.scopes.is_not(None), client.revoked_at.is_(None))
-        id = self.scope.connection.execute(held).scalar_one_or_none()
+        id: str | None = self.scope.connection.execute(held).scalar_one_or_none()
         if id is None:
             raise not_found(f"client that signs as '{name}'")
         gone = (smart_tables.client_key, smart_tables.access_token, smart_tables.client_jwks)
         for table in gone:
             self.scope.affected(self.scope.delete(table).where(table.c.client_id == id))
         self._keep(id, keys)
+        return id
 
     def _keep(self, id: str, keys: Sequence[PublicKey]) -> None:
         listed = [{"client_id": id, "kid": k.kid, "alg": k.alg, "jwk": k.jwk} for k in keys]

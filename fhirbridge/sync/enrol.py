@@ -41,6 +41,7 @@ def enrol(
         message_id=context.message_id or None,
     )
     project(unit, mappings, stored, subject)
+    unit.audit.note("C", "enrol", actor=context.actor, entities={"subjects": [subject.id]})
     return subject
 
 

@@ -79,12 +79,35 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
         fresh = True
         opening = _Opening(message, made, incoming.base, incoming.asked, again=partly)
         receipt = _work_off(unit, mappings, opening)
+    event = "pull" if message.kind == "page" else "push"
+    _tell(unit, message, receipt, event if fresh else "repeat")
     return Ingested(receipt, fresh, {} if isinstance(made, BridgeError) else made)
 
 
 def preview(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Receipt:
     """What `ingest` would answer to a new message; the caller does not commit."""
     return ingest(unit, mappings, replace(incoming, key=f"preview:{unit.new_id()}")).receipt
+
+
+def replay(
+    unit: Unit, mappings: MappingSet, message: Message, *, actor: str, base: str = ""
+) -> Receipt:
+    """The message's receipt after it was read again."""
+    receipt = work_off(unit, mappings, message, base=base)
+    _tell(unit, message, receipt, "replay", actor=actor)
+    return receipt
+
+
+def _tell(unit: Unit, message: Message, receipt: Receipt, event: str, *, actor: str = "") -> None:
+    """One event of the audit trail for the whole message."""
+    subjects = {entry.subject_id for entry in receipt.entries if entry.subject_id}
+    unit.audit.note(
+        "R" if event == "repeat" else "U",
+        event,
+        actor=actor or message.source,
+        outcome="refused" if receipt.state == "refused" else "done",
+        entities={"message": message.id, "receipt": receipt.id, "subjects": sorted(subjects)},
+    )
 
 
 def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = "") -> Receipt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue, failed
+from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.unit import Unit
@@ -19,6 +20,7 @@ def refuse(unit: Unit, proposal_id: str, *, by: str = "", reason: str = "") -> P
     proposal = _waiting(unit, proposal_id)
     unit.proposals.set_status(proposal.id, "refused", by=by, reason=reason)
     _settle(unit, proposal)
+    _tell(unit, proposal, f"person:{by}" if by else COMMAND_LINE, "refused")
     return proposal
 
 
@@ -54,7 +56,13 @@ def accept(unit: Unit, mappings: MappingSet, proposal_id: str, *, by: str, reaso
     )
     project(unit, mappings, stored, subject)
     _settle(unit, proposal)
+    _tell(unit, proposal, f"person:{by}", "accepted")
     return stored
+
+
+def _tell(unit: Unit, proposal: Proposal, actor: str, decision: str) -> None:
+    named = {"proposal": proposal.id, "record": proposal.record_id, "decision": decision}
+    unit.audit.note("U", "review", actor=actor, entities=named)
 
 
 def _waiting(unit: Unit, proposal_id: str) -> Proposal:

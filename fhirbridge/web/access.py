@@ -93,6 +93,11 @@ def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
         known = client.secret_hash if client else _NOBODY
         fits = hmac.compare_digest(_hash(secret), known)
         site = unit.sites.by_id(client.site_id) if client and fits else None
+    if client is not None and not fits:
+        with registry.unit(client.site_id) as unit:
+            actor = f"client:{client.name}"
+            unit.audit.note("E", "login-refused", actor=actor, outcome="refused")
+            unit.commit()
     if client is None or site is None:
         cause = "no valid key came with the request" if given else "no key came with the request"
         remedy = "send 'Authorization: Bearer KEY' with the key that the registry gave your site"

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
-from fhirbridge.web import logs
+from fhirbridge.web import logs, trail
 from fhirbridge.web.issues import IssuesSchema
 from fhirbridge.web.throttle import Throttled
 
@@ -54,6 +54,7 @@ def install(app: Flask) -> None:
 
 
 def _bridge_error(fault: BridgeError) -> Response:
+    fault = _told(fault)
     status = fault.policy.status
     made = refusal(fault.issues, status)
     if status == 401:
@@ -66,6 +67,16 @@ def _bridge_error(fault: BridgeError) -> Response:
     if receipt:
         made.headers["X-Receipt"] = receipt
     return made
+
+
+def _told(fault: BridgeError) -> BridgeError:
+    """The fault, once the audit trail has it; where it cannot be told there, that is the answer."""
+    if fault.policy.status == 403:
+        try:
+            trail.forbidden()
+        except BridgeError as worse:
+            return worse
+    return fault
 
 
 def _http_error(fault: HTTPException) -> Response:

@@ -89,6 +89,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "records.find": (lambda u, h: u.records.find(h.subject.id, "lesion", "1"), None),
     "records.get": (lambda u, h: u.records.get(h.record.id), None),
     "records.all": (lambda u, h: u.records.all(subject_id=h.subject.id), []),
+    "records.subjects": (lambda u, h: u.records.subjects([h.record.id]), []),
     "records.save": (lambda u, h: save(u, "record-2", h.subject.id, {}), "not-found"),
     "records.revisions": (lambda u, h: u.records.revisions(h.record.id), []),
     "origins.find": (lambda u, h: u.origins.find("client:mirth", "Condition", "src-1"), None),
