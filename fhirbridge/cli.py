@@ -19,6 +19,7 @@ from fhirbridge.commands import (
     serve_command,
     sync_commands,
     validate_command,
+    verify_command,
 )
 from fhirbridge.commands.shared import Workshop, tell_issues
 from fhirbridge.outcome import BridgeError, Issue
@@ -50,6 +51,7 @@ for command in (
     registry_commands.replay,
     review_commands.proposal,
     registry_commands.record,
+    verify_command.verify,
     serve_command.serve,
     sync_commands.pull,
     sync_commands.deliver,

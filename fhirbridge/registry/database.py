@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event,
 from sqlalchemy.exc import ArgumentError
 
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry import faults
+from fhirbridge.registry import faults as errors
 
 # Seconds for a lock; another number by ?timeout= in a SQLite URL, ?options= in a PostgreSQL one.
 _WAIT = 30
@@ -61,7 +61,7 @@ def engine(url: URL) -> Engine:
         pool_pre_ping=not sqlite,
         connect_args=_waiting(url),
     )
-    event.listen(made, "handle_error", faults.tell)
+    event.listen(made, "handle_error", errors.tell)
     if sqlite:
         event.listen(made, "connect", _prepare)
         event.listen(made, "begin", _begin)
@@ -102,6 +102,17 @@ def head() -> str | None:
 
 def revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def faults(engine: Engine) -> list[str] | None:
+    """What SQLite itself finds wrong with its file; None for PostgreSQL, which has pg_amcheck."""
+    if engine.dialect.name != "sqlite":
+        return None
+    with engine.connect() as connection:
+        damaged = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    lost = [f"a row of {row[0]} belongs to a row of {row[2]} that is not there" for row in orphans]
+    return [*(line for line in damaged if line != "ok"), *lost[:20]]
 
 
 def upgrade(engine: Engine, *, to: str = "head") -> None:

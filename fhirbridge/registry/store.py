@@ -75,6 +75,10 @@ class Registry:
     def now(self) -> datetime:
         return self._clock()
 
+    def faults(self) -> list[str] | None:
+        """What the database finds wrong with itself; None where it cannot be asked."""
+        return database.faults(self.engine)
+
     def close(self) -> None:
         """Close this process's connections; the next use opens new ones."""
         self.engine.dispose()

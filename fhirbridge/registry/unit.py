@@ -14,6 +14,7 @@ from fhirbridge.registry.crosswalk_lines import CrosswalkLines
 from fhirbridge.registry.deliveries import Deliveries
 from fhirbridge.registry.erasures import Erasures
 from fhirbridge.registry.history import History
+from fhirbridge.registry.ledger import Ledger
 from fhirbridge.registry.listings import Listings
 from fhirbridge.registry.messages import Messages, Quarantine, Receipts
 from fhirbridge.registry.proposals import Origins, Proposals
@@ -37,6 +38,7 @@ class Unit:
         self.site_id = scope.site
         self.audit = Audit(scope, request_id)
         self.trail = Trail(scope)
+        self.ledger = Ledger(scope)
         self.sites = Sites(scope)
         self.clients = Clients(scope)
         self.signers = Signers(scope)

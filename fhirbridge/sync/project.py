@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 from fhirbridge.fhir import search_parameters
-from fhirbridge.mapping.encode import encode
+from fhirbridge.mapping.encode import Encoded, encode
 from fhirbridge.mapping.referring import Reference
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.registry.records import Record as Stored
@@ -18,6 +18,8 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study import records
 from fhirbridge.study.records import Record, Value
+
+Mark = tuple[str, str, str]
 
 
 def fields_of(stored: Stored) -> Mapping[str, Value]:
@@ -34,11 +36,7 @@ def project(
     unit: Unit, mappings: MappingSet, stored: Stored, subject: Subject
 ) -> list[ResourceRow]:
     """The record's resources after this revision; those that it has no more are marked deleted."""
-    made = {}
-    if stored.status == "active":
-        record = Record(subject.study_id, stored.form, fields_of(stored))
-        patient = {"reference": f"Patient/{patient_id(mappings, subject)}"}
-        made = {block.block: block for block in encode(mappings, record, patient=patient)}
+    made = blocks(mappings, stored, subject)
     for row in unit.resources.of_record(stored.id):
         if row.block not in made:
             unit.resources.mark_deleted(row.type, row.fhir_id, revision=stored.number)
@@ -55,6 +53,22 @@ def project(
         )
         for block in made.values()
     ]
+
+
+def blocks(mappings: MappingSet, stored: Stored, subject: Subject) -> dict[str, Encoded]:
+    """What the mapping makes of the record, by block; nothing of one that was withdrawn."""
+    if stored.status != "active":
+        return {}
+    record = Record(subject.study_id, stored.form, fields_of(stored))
+    patient = {"reference": f"Patient/{patient_id(mappings, subject)}"}
+    return {block.block: block for block in encode(mappings, record, patient=patient)}
+
+
+def marks(block: Encoded) -> tuple[frozenset[Mark], frozenset[Mark]]:
+    """Tokens and dates of the block as the search index holds them."""
+    found = search_parameters.tokens({**block.resource, "id": block.id})
+    tokens = frozenset((name, system or "", value) for name, system, value in found)
+    return tokens, frozenset(search_parameters.intervals(block.resource))
 
 
 def linked(unit: Unit, mappings: MappingSet, rows: Sequence[ResourceRow]) -> list[dict[str, Any]]:

@@ -149,6 +149,8 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "deliveries.unsettled": (lambda u, h: u.deliveries.unsettled(h.connection.id), "not-found"),
     "deliveries.put": (lambda u, h: u.deliveries.put(h.connection.id, h.resource.id), "not-found"),
     "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
+    "ledger.messages": (lambda u, h: u.ledger.messages(), []),
+    "ledger.records": (lambda u, h: u.ledger.records(), []),
     "trail.events": (lambda u, h: u.trail.events(), []),
     "trail.chain": (lambda u, h: u.trail.chain(), Chain(0, "")),
     "listings.message": (lambda u, h: u.listings.message(h.message.id), None),
