@@ -1,0 +1,246 @@
+"""X12: site B's credential on site A's ids, at every route of the URL map: as if there were none.
+
+A route that is new needs one line in `CASES`; without it the first test fails. Where ids stand in a
+query or a body, the line is in `QUESTIONS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, UniqueConstraint
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from fhirbridge.formats import fhir_json
+from fhirbridge.registry import tables
+from tests.web.sender import RECORD, Resource, Sender, bundle, lesion, person, score, whose
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)|\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT")
+_UNSTEADY = ("Date", "X-Receipt", "Link", "X-Request-Id")
+
+
+@dataclass(frozen=True)
+class House:
+    """Site A with one of everything; a client of site B, and one of a site that is like B in all."""
+
+    ours: Sender
+    theirs: Sender
+    twin: Sender
+    resource: str
+    receipt: str
+    record: str
+    identifier: str
+
+
+@pytest.fixture
+def house(door: Sender) -> House:
+    pushed = door.push(score(id="o1"), lesion(id="c1"), score(id="o2", subject=whose("nobody")))
+    location = pushed.get_json()["entry"][0]["response"]["location"]
+    found = door("GET", f"/fhir/{location.split('/_history')[0]}").get_json()
+    with door.service.registry.read(door.site_id) as unit:
+        record = unit.records.all("assessment")[0].id
+    others = [Sender.at(door.app, name) for name in ("beta", "gamma")]
+    for other in others:
+        other.enrol("S-1", "4711")
+    identifier = next(i["value"] for i in found["identifier"] if i["system"] == RECORD)
+    receipt = pushed.headers["X-Receipt"]
+    return House(door, *others, found["id"], receipt, record, identifier)
+
+
+Of = Callable[[House], str]
+
+# Of each rule with an id in it, what of A is asked for: its last part, when FILLED has filled others.
+CASES: dict[str, Of] = {
+    "/fhir/<type>/<id>": lambda house: house.resource,
+    "/receipts/<id>": lambda house: house.receipt,
+}
+FILLED = {"<type>": "Observation", "<int:version>": "1", "<version>": "1"}
+# Rules without an id in them; an id in their query or body is a line of QUESTIONS.
+WITHOUT_IDS = {
+    "/fhir/",
+    "/fhir",
+    "/fhir/<type>",
+    "/fhir/<type>/_search",
+    "/fhir/metadata",
+    "/fhir/.well-known/smart-configuration",
+    "/oauth/token",
+    "/healthz",
+    "/static/<path:filename>",
+}
+
+
+def _sent(id: str) -> Resource:
+    return {**score(), "id": id}
+
+
+def _conditional(id: str) -> Resource:
+    made = bundle(score())
+    made["entry"][0]["request"]["ifNoneExist"] = f"identifier={RECORD}|{id}"
+    return made
+
+
+# An id of A in the query or the body: method, URL and body of it.
+QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
+    "_id": (lambda h: h.resource, lambda id: ("GET", f"/fhir/Observation?_id={id}", None)),
+    "identifier": (
+        lambda h: h.identifier,
+        lambda id: ("GET", f"/fhir/Observation?identifier={RECORD}|{id}", None),
+    ),
+    "subject": (
+        lambda h: h.resource,
+        lambda id: ("GET", f"/fhir/Observation?subject=Patient/{id}", None),
+    ),
+    "a condition": (lambda h: h.identifier, lambda id: ("POST", "/fhir", _conditional(id))),
+    "a reference": (
+        lambda h: h.resource,
+        lambda id: ("POST", "/fhir", bundle(score(subject={"reference": f"Patient/{id}"}))),
+    ),
+    "a resource's own id": (lambda h: h.resource, lambda id: ("POST", "/fhir", bundle(_sent(id)))),
+}
+
+
+def rules(door: Sender) -> Iterator[Rule]:
+    yield from door.app.url_map.iter_rules()
+
+
+def test_x12_every_route_has_a_case(door: Sender) -> None:
+    there = {rule.rule for rule in rules(door)}
+    assert there - {*CASES, *WITHOUT_IDS} == set(), "give the new route a line in CASES"
+    assert {*CASES, *WITHOUT_IDS} - there - {"/fhir"} == set(), "a route that is gone"
+    assert [rule for rule in WITHOUT_IDS if "id>" in rule] == []
+
+
+def told(answer: TestResponse, id: str) -> tuple[int, str, dict[str, str]]:
+    """Status, body and headers, without what differs from one answer to the next."""
+
+    def steady(text: str) -> str:
+        return _TIME.sub("TIME", _UUID.sub("ID", text.replace(id, "ID")))
+
+    headers = {n: steady(v) for n, v in answer.headers if n not in _UNSTEADY}
+    body = steady(answer.get_data(as_text=True))
+    return answer.status_code, body, {**headers, "Content-Length": f"{len(body)}"}
+
+
+def unknown(id: str) -> str:
+    """An id of the same form that nobody has."""
+    return re.sub("[0-9A-Za-z]", "0", id)
+
+
+def asks(house: House, rule: str) -> Iterator[Callable[[Sender, str], TestResponse]]:
+    """One for each method of the rule."""
+    path = rule
+    for part, value in FILLED.items():
+        path = path.replace(part, value)
+    for method in sorted({m for r in rules(house.ours) if r.rule == rule for m in r.methods or ()}):
+
+        def ask(sender: Sender, id: str, method: str = method) -> TestResponse:
+            body = None if method in ("GET", "HEAD", "OPTIONS", "DELETE") else _sent(id)
+            return sender(method, re.sub("<[^>]*>", id, path), body)
+
+        yield ask
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_x12_an_id_of_another_site_answers_like_an_unknown_one(house: House, rule: str) -> None:
+    id = CASES[rule](house)
+    statuses = set()
+    for ask in asks(house, rule):
+        foreign = told(ask(house.theirs, id), id)
+        assert foreign == told(ask(house.twin, unknown(id)), unknown(id))
+        statuses.add((foreign[0], ask(house.ours, id).status_code))
+    assert (404, 200) in statuses  # it is there, for its own site
+
+
+@pytest.mark.parametrize("what", QUESTIONS)
+def test_x12_an_id_of_another_site_in_a_question_finds_nothing(house: House, what: str) -> None:
+    of, asking = QUESTIONS[what]
+    id = of(house)
+    foreign, strange = asking(id), asking(unknown(id))
+    assert told(house.theirs(*foreign), id) == told(house.twin(*strange), unknown(id))
+
+
+def test_x12_every_foreign_id_that_was_asked_for_is_in_the_trail(house: House) -> None:
+    house.theirs("GET", f"/fhir/Observation/{house.resource}")
+    with house.ours.service.registry.read(house.theirs.site_id) as unit:
+        last = unit.trail.events()[-1]
+    assert (last.event, last.outcome, last.entities["resources"]) == ("read", "refused", [])
+
+
+# What a sender may write into a body or a header to be taken for another site.
+DISGUISES: dict[str, tuple[Resource, dict[str, str]]] = {
+    "meta.tag": (score(meta={"tag": [{"system": "urn:site", "code": "alpha"}]}), {}),
+    "meta.source": (score(meta={"source": "urn:alpha"}), {}),
+    "meta.security": (score(meta={"security": [{"system": "urn:site", "code": "alpha"}]}), {}),
+    "an extension": (score(extension=[{"url": "urn:site", "valueString": "alpha"}]), {}),
+    "managingOrganization": (person(managingOrganization={"display": "alpha"}), {}),
+    "a field": ({**score(), "site_id": "alpha"}, {}),
+    "X-Site": (score(), {"X_Site": "alpha"}),
+    "X-Forwarded-Host": (score(), {"X_Forwarded_Host": "alpha.example.org"}),
+}
+
+
+def state(door: Sender) -> Any:
+    with door.service.registry.read(door.site_id) as unit:
+        resources = [unit.resources.of_record(one.id) for one in unit.records.all()]
+        return unit.records.all(), resources, unit.quarantine.count_waiting()
+
+
+@pytest.mark.parametrize("how", DISGUISES)
+@pytest.mark.parametrize("name", ["name", "id"])
+def test_x13_the_site_comes_from_the_credential_alone(house: House, how: str, name: str) -> None:
+    resource, headers = DISGUISES[how]
+    site = "alpha" if name == "name" else house.ours.site_id
+    written = fhir_json.parse(fhir_json.dump(resource).replace(b"alpha", site.encode()))
+    sent = {n: v.replace("alpha", site) for n, v in headers.items()}
+    before = state(house.ours)
+    answer = house.theirs.push(written, **sent)
+    assert answer.status_code in (200, 400)
+    assert state(house.ours) == before
+    taken = len(house.theirs.records()) == (resource["resourceType"] == "Observation")
+    assert taken == (answer.status_code == 200)
+
+
+def test_x13_the_full_url_of_another_sites_resource_is_a_name_like_any_other(house: House) -> None:
+    before = state(house.ours)
+    made = bundle(score(9, id=house.resource))
+    made["entry"][0]["fullUrl"] = f"http://localhost/fhir/Observation/{house.resource}"
+    assert house.theirs("POST", "/fhir", made).status_code == 200
+    assert state(house.ours) == before
+    assert len(house.theirs.records()) == 1
+
+
+def test_x15_what_one_site_has_is_new_at_another(house: House) -> None:
+    """The same person, the same identifier, the same condition, key and names: 201 all the same."""
+    first = house.theirs("POST", "/fhir", _conditional(house.identifier), Idempotency_Key="k")
+    again = house.twin("POST", "/fhir", _conditional(house.identifier), Idempotency_Key="k")
+    for answer in (first, again):
+        assert answer.get_json()["entry"][0]["response"]["status"] == "201 Created"
+        assert "Idempotent-Replayed" not in answer.headers
+
+
+def test_x15_what_must_be_unique_is_so_in_its_site() -> None:
+    everywhere = {
+        (table.name, *(column.name for column in columns))
+        for table in tables.site.metadata.sorted_tables
+        for columns in _unique(table)
+        if "site_id" not in {column.name for column in columns}
+    }
+    # The site itself; and by which a caller is found whose site is not known yet: made at random.
+    assert everywhere == {
+        ("site", "id"),
+        ("site", "name"),
+        ("client", "prefix"),
+        ("access_token", "hash"),
+    }
+
+
+def _unique(table: Table) -> Iterator[Iterable[Any]]:
+    yield table.primary_key.columns
+    yield from (c.columns for c in table.constraints if isinstance(c, UniqueConstraint))
+    yield from (index.columns for index in table.indexes if index.unique)
