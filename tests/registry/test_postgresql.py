@@ -106,6 +106,26 @@ def test_of_two_that_block_each_other_one_is_told_to_come_again(
         assert len({record.fields["size"] for record in sizes.values() if record}) == 1
 
 
+def test_p7_a_commit_waits_for_the_end_of_the_trail(registry: Registry, alpha: str) -> None:
+    def second() -> None:
+        with registry.unit(alpha) as unit:
+            unit.audit.note("U", "push", actor="client:b")
+            unit.commit()
+
+    with registry.unit(alpha) as unit:
+        unit.audit.note("U", "push", actor="client:a")
+        unit.audit.flush()  # as its commit does; from here the end of the trail is locked
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(timeout=0.3)
+        assert other.is_alive()
+        unit.commit()
+    other.join(timeout=10)
+    with registry.read(alpha) as reader:
+        assert [one.actor for one in reader.trail.events()] == ["client:a", "client:b"]
+        assert reader.trail.chain().fault == ""
+
+
 def test_a_text_with_nul_is_refused_and_not_a_defect(registry: Registry, alpha: str) -> None:
     with registry.unit(alpha) as unit, pytest.raises(BridgeError) as error:
         unit.subjects.enrol("S-\0canary", [])
