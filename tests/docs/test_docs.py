@@ -11,12 +11,14 @@ import click
 import pytest
 
 from fhirbridge import crash, outcome, settings
+from fhirbridge.app import create_app
 from fhirbridge.cli import commands
 from fhirbridge.fhir.search_parameters import PARAMETERS
 from fhirbridge.mapping import codecs, crosswalk, parts, shape
 from fhirbridge.servers.auth import AUTHS
 from fhirbridge.study import definition
 from fhirbridge.sync import deliver, ingest
+from fhirbridge.web import logs
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -28,7 +30,7 @@ HOSTS = {
     "127.0.0.1", "fhirbridge.example.org", "hospital.example.org", "hl7.org", "loinc.org",
     "ucum.org", "keepachangelog.com", "semver.org",
 }  # fmt: skip
-ROUTES = ("/fhir", "/receipts", "/healthz", "/oauth/token")
+ROUTES = ("/fhir", "/receipts", "/healthz", "/readyz", "/metrics", "/oauth/token", "/api/v1")
 _ABSOLUTE = re.compile(r"(?<![\w.:/})>*~$\"-])/[a-z][\w./{}-]*", re.IGNORECASE)
 _URL = re.compile(r"\bhttps?://[^\s`'\"<>)|,]+")
 _LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
@@ -146,6 +148,28 @@ def test_the_categories_answer_as_the_reference_says() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (\d+) \| `([^`]+)` \|", told, re.M)
     has = {name: (str(p.status), p.code) for name, p in outcome.POLICIES.items()}
     assert {name: (status, code) for name, status, code in rows} == has
+
+
+def test_the_routes_of_the_api_are_those_in_the_reference(tmp_path: Path) -> None:
+    app = create_app(settings.Settings(data=tmp_path))
+    wired = {
+        rule.rule.replace("<", "{").replace(">", "}")
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1/") and not rule.rule.endswith(".json")
+    }
+    app.extensions["fhirbridge"].registry.close()
+    told = re.findall(r"^\| `(?:GET|POST) (/api/v1/[^`]+)` \|", reference("api.md"), re.M)
+    assert {*told} == wired
+
+
+def test_the_metrics_and_the_keys_of_the_log_are_those_in_the_how_to() -> None:
+    told = text("docs/how-to/operate.md")
+    keys = section(told, "Logs").partition("`place`")[0]
+    assert {*re.findall(r"`(\w+)`", keys)} | {"place"} == {
+        *logs.KEYS, "time", "level", "event",
+    }  # fmt: skip
+    names = {*re.findall(r'"(fhirbridge_\w+)"', text("fhirbridge/web/metrics.py"))}
+    assert {name.removesuffix("_total") for name in first_cells(section(told, "Numbers"))} >= names
 
 
 def test_the_search_parameters_are_those_in_the_reference() -> None:
