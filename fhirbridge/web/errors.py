@@ -29,6 +29,9 @@ _CATEGORIES = {
 }
 
 
+_ISSUES = IssuesSchema()
+
+
 def answer(body: Any, status: int = 200, /, **headers: str) -> Response:
     """FHIR JSON, or None for no body; header names are written with underscores."""
     raw = b"" if body is None else fhir_json.dump(body)
@@ -43,7 +46,7 @@ def refusal(issues: Sequence[Issue], status: int) -> Response:
     g.category = issues[0].category
     if not request.path.startswith("/api/"):
         return answer(operation_outcome(issues), status)
-    body = fhir_json.dump(IssuesSchema().dump({"issues": issues}))
+    body = fhir_json.dump(_ISSUES.dump({"issues": issues}))
     return Response(body, status, content_type="application/json")
 
 

@@ -45,6 +45,9 @@ class ReceiptSchema(Schema):
     entries = fields.List(fields.Nested(EntrySchema), required=True)
 
 
+_SCHEMA = ReceiptSchema()
+
+
 def find(id: str) -> dict[str, Any]:
     """The receipt as `ReceiptSchema` tells it.
 
@@ -88,7 +91,7 @@ def _expression(kind: str, position: int) -> str:
 @receipts.get("/<id>")
 def read(id: str) -> Response:
     """As `/api/v1/receipts/{id}`: the place that answers of a push name."""
-    told: dict[str, Any] = ReceiptSchema().dump(find(id))
+    told: dict[str, Any] = _SCHEMA.dump(find(id))
     made = answer(told)
     made.content_type = "application/json"
     return made

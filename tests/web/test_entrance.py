@@ -8,6 +8,8 @@ import io
 import json
 import logging
 import re
+import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import fhirbridge
 from fhirbridge.app import create_app
 from fhirbridge.outcome import BridgeError
 from fhirbridge.settings import Settings
-from fhirbridge.web import access, logs
+from fhirbridge.web import access, logs, throttle
 from tests.web.sender import Sender, lesion, score
 from tests.web.signing import BASE, Signing
 
@@ -187,6 +189,20 @@ def test_x33_known_and_unknown_keys_take_the_same_way(
     assert access.caller(door.service.registry, f"Bearer {door.key}", "").client == "engine"
 
 
+def test_x33_a_known_and_an_unknown_prefix_take_as_long(door: Sender) -> None:
+    """Medians of processor time in turns, and a ratio that no other work can reach."""
+    prefix = door.key.split("_")[1]
+    taken: dict[str, list[float]] = {prefix: [], "0000000000": []}
+    for _ in range(150):
+        for known, times in taken.items():
+            began = time.process_time()
+            with pytest.raises(BridgeError):
+                access.caller(door.service.registry, f"Bearer fb_{known}_{SECRET}", "")
+            times.append(time.process_time() - began)
+    first, second = (statistics.median(times) for times in taken.values())
+    assert max(first, second) / min(first, second) < 2
+
+
 def test_x33_keys_and_tokens_are_compared_nowhere_else() -> None:
     """Whoever compares a secret with `==` tells its beginning by the time that takes."""
     for name in ("access.py", "assertions.py"):
@@ -263,6 +279,19 @@ def test_x38_what_is_refused_for_its_number_is_not_taken(fenced: Sender) -> None
         fenced("GET", "/fhir/Patient")
     assert fenced.push(score()).status_code == 429
     assert fenced.records() == []
+
+
+def test_a_window_ends_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "_MOST", 3)
+    made = throttle.Throttle("2/second", setting="x")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert [made.wait("a") for _ in range(3)] == [0, 0, 1]
+    for name in "bcd":
+        assert made.wait(name) == 0
+    now += 1.5
+    assert [made.wait("a") for _ in range(3)] == [0, 0, 1]
+    assert [made.wait("e"), made.wait("e"), made.wait("e")] == [0, 0, 1]
 
 
 def test_without_a_rate_everything_is_taken(tmp_path: Path) -> None:
