@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fhirbridge.mapping import load
+from fhirbridge.mapping.crosswalk import COLUMNS
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 
@@ -38,14 +43,32 @@ def read(folder: Path) -> dict[str, str]:
     return texts
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A line of a site's crosswalk that stands in no file; `id` is where it is told of."""
+
+    id: str
+    crosswalk: str
+    system: str
+    code: str
+    display: str
+    target: str
+    relationship: str
+    note: str
+
+
+def _nothing() -> Sequence[Addition]:
+    return ()
+
+
 class Library:
-    """The mappings for each site, read once: a running service keeps the version that it started
-    with.
+    """The mappings for each site. Its files are read once: a running service keeps those that it
+    started with.
     """
 
     def __init__(self, folder: Path) -> None:
         self._texts = read(folder)
-        self._sets: dict[str, MappingSet] = {}
+        self._sets: dict[tuple[str, bool], tuple[Hashable, MappingSet]] = {}
 
     @property
     def sites(self) -> dict[str, list[str]]:
@@ -57,7 +80,46 @@ class Library:
                 found.setdefault(rest.split("/")[0], []).append(name)
         return found
 
-    def of_site(self, site: str) -> MappingSet:
-        if site not in self._sets:
-            self._sets[site] = load.load(self._texts, site=site)
-        return self._sets[site]
+    def of_site(
+        self,
+        site: str,
+        version: Hashable = None,
+        added: Callable[[], Sequence[Addition]] = _nothing,
+    ) -> MappingSet:
+        """The site's mappings; with a `version`, those with what was `added` until then. Of the
+        versions of a site the latest is remembered."""
+        name = (site, version is not None)
+        known = self._sets.get(name)
+        if known is None or known[0] != version:
+            known = (version, self.load(site, added()))
+            self._sets[name] = known
+        return known[1]
+
+    def load(self, site: str, added: Sequence[Addition]) -> MappingSet:
+        """The site's mappings as if the lines stood at the end of its files.
+
+        Raises `BridgeError` (configuration) where a line contradicts; its place is then its id.
+        """
+        texts, places = dict(self._texts), dict[str, str]()
+        for line in added:
+            name = f"sites/{site}/{line.crosswalk}.csv"
+            before = texts.get(name, ",".join(COLUMNS)).rstrip("\n") + "\n"
+            texts[name] = before + _row(line)
+            places[f"{name}:{before.count(chr(10)) + 1}"] = line.id
+            if name not in self._texts:
+                places.setdefault(f"{name}:1", line.id)  # of a crosswalk that the study has not
+        try:
+            return load.load(texts, site=site)
+        except BridgeError as fault:
+            raise BridgeError(*(_placed(issue, places) for issue in fault.issues)) from fault
+
+
+def _row(line: Addition) -> str:
+    told = io.StringIO()
+    cells = (line.system, line.code, line.display, line.target, line.relationship, "", line.note)
+    csv.writer(told, lineterminator="\n").writerow(cells)
+    return told.getvalue()
+
+
+def _placed(issue: Issue, places: Mapping[str, str]) -> Issue:
+    return replace(issue, place=places.get(issue.place, issue.place))

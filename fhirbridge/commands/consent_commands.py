@@ -54,7 +54,7 @@ def consent_give(workshop: Workshop, study_id: str, site_name: str, by: str, rea
     """Record that consent is given from now on."""
     site = workshop.site(site_name)
     with workshop.registry.unit(site.id) as unit:
-        context = Context(unit, workshop.library.of_site(site.name), "", f"person:{by}")
+        context = Context(unit, workshop.mappings(unit, site), "", f"person:{by}")
         withdraw.give(context, withdraw.subject_of(unit, study_id), reason=reason)
         unit.commit()
     click.echo(f"{study_id}: {_WORDS['given']}")
@@ -77,12 +77,12 @@ def consent_withdraw(
 ) -> None:
     """Record that consent is withdrawn. What is erased cannot be brought back."""
     site, registry = workshop.site(site_name), workshop.registry
-    mappings = workshop.library.of_site(site.name)
     if policy == "erase" and _erased_before(registry, site.id, study_id):
         registry.compact()
         click.echo(f"{study_id} was erased before")
         return
     with registry.unit(site.id) as unit:
+        mappings = workshop.mappings(unit, site)
         subject = withdraw.subject_of(unit, study_id)
         if policy == "stop":
             context = Context(unit, mappings, "", f"person:{by}")

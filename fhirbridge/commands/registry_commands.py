@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -41,14 +42,26 @@ def site() -> None:
     default="hold",
     help="what becomes of a patient whom nobody enrolled",
 )
+@click.option(
+    "--consent",
+    type=click.Choice(["enrolment", "record"]),
+    default="enrolment",
+    help="what allows to read of a person: the enrolment, or a record of consent",
+)
 @pass_workshop
-def site_add(workshop: Workshop, name: str, unmatched: str) -> None:
+def site_add(
+    workshop: Workshop,
+    name: str,
+    unmatched: Literal["hold", "enrol", "refuse"],
+    consent: Literal["enrolment", "record"],
+) -> None:
     """Add a site."""
     with workshop.registry.unit(None) as unit:
-        made = unit.sites.add(name, unmatched=unmatched)  # type: ignore[arg-type]  # click.Choice
+        made = unit.sites.add(name, unmatched=unmatched, consent=consent)
         unit.audit.note("C", "site.add", actor=ACTOR, site_id=made.id)
         unit.commit()
     click.echo(f"site {name} added; patients whom nobody enrolled: {unmatched}")
+    click.echo(f"what allows to read of a person: {consent}")
 
 
 @click.group()
@@ -68,7 +81,7 @@ def subject_enrol(
     pairs = [_pair(text) for text in identifiers]
     site = workshop.site(site_name)
     with workshop.registry.unit(site.id) as unit:
-        context = Context(unit, workshop.library.of_site(site.name), "", ACTOR)
+        context = Context(unit, workshop.mappings(unit, site), "", ACTOR)
         enrol_subject(context, study_id, pairs)
         unit.commit()
     click.echo(f"{study_id} enrolled with {len(pairs)} identifiers")
@@ -88,15 +101,14 @@ def _pair(text: str) -> tuple[str, str]:
 def subject_import(workshop: Workshop, file: Path, site_name: str) -> None:
     """Enrol everyone of a CSV file with the columns of the form 'subject'."""
     site = workshop.site(site_name)
-    mappings = workshop.library.of_site(site.name)
-    study = lenient(mappings.study)
+    study = lenient(workshop.library.of_site(site.name).study)
     form = study.form("subject")
     read, issues = csv_records.read_csv(study, form, file.read_bytes(), name=file.name)
     tell_issues(issues)
     if failed(issues):
         raise SystemExit(1)
     with workshop.registry.unit(site.id) as unit:
-        context = Context(unit, mappings, "", ACTOR)
+        context = Context(unit, workshop.mappings(unit, site), "", ACTOR)
         for record in read:
             _enrol_record(context, record)
         unit.commit()

@@ -47,8 +47,8 @@ def _shown(value: object) -> str:
 def proposal_accept(workshop: Workshop, id: str, site_name: str, by: str, reason: str) -> None:
     """Take the proposed value into the record."""
     site = workshop.site(site_name)
-    mappings = workshop.library.of_site(site.name)
     with workshop.registry.unit(site.id) as unit:
+        mappings = workshop.mappings(unit, site)
         stored = review.accept(unit, mappings, id, by=by, reason=reason)
         unit.commit()
     click.echo(f"record {stored.id} is now at revision {stored.number}")

@@ -10,12 +10,15 @@ import click
 
 from fhirbridge.app import open_registry
 from fhirbridge.library import Library
+from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
+from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.auth import build
 from fhirbridge.servers.client import Server
 from fhirbridge.settings import Settings
+from fhirbridge.sync import additions
 from fhirbridge.sync.hospital import Hospital
 
 
@@ -55,8 +58,12 @@ class Workshop:
                 cause = f"the site {site.name} has {len(known)} connections: {names}"
                 raise BridgeError(Issue("value", cause, "name one by --connection"))
             named = unit.connections.by_name(connection_name) if connection_name else known[0]
-        mappings = self.library.of_site(site.name)
+            mappings = self.mappings(unit, site)
         return Hospital(self.registry, site, named, mappings, self.server(named))
+
+    def mappings(self, unit: Unit, site: Site) -> MappingSet:
+        """Of the site's files, and of the lines that it has added."""
+        return additions.mappings(self.library, unit, site.name)
 
 
 pass_workshop = click.make_pass_decorator(Workshop)

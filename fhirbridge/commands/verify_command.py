@@ -26,7 +26,7 @@ def verify(workshop: Workshop, site_name: str | None) -> None:
 def _site(workshop: Workshop, site: Site) -> int:
     click.echo(f"site {site.name}")
     with workshop.registry.read(site.id) as unit:
-        findings = verify_site(unit, workshop.library.of_site(site.name))
+        findings = verify_site(unit, workshop.mappings(unit, site))
     for finding in findings:
         click.echo(f"  {finding.name}: {finding.told}")
         _tell(finding.faults, finding.number)

@@ -10,6 +10,7 @@ from flask import g, request
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.messages import Receipt
+from fhirbridge.sync import additions
 from fhirbridge.sync.ingest import Incoming, ingest, preview
 from fhirbridge.web import bodies, entrance, pushed, served
 
@@ -42,7 +43,8 @@ def take(kind: str, asked: Mapping[str, str] | None = None) -> Taken:
     incoming = _incoming(kind, asked)
     here = served.service()
     with here.registry.unit(g.caller.site_id, request_id=g.request_id) as unit:
-        done = ingest(unit, here.library.of_site(g.caller.site_name), incoming)
+        mappings = additions.mappings(here.library, unit, g.caller.site_name)
+        done = ingest(unit, mappings, incoming)
         here.crash.reach("ingest.before-commit")
         unit.commit()
         here.crash.reach("ingest.after-commit")
@@ -56,7 +58,8 @@ def rehearse(kind: str, asked: Mapping[str, str] | None = None) -> Receipt:
     incoming = _incoming(kind, asked)
     here = served.service()
     with here.registry.unit(g.caller.site_id) as unit:
-        return preview(unit, here.library.of_site(g.caller.site_name), incoming)
+        mappings = additions.mappings(here.library, unit, g.caller.site_name)
+        return preview(unit, mappings, incoming)
 
 
 def _incoming(kind: str, asked: Mapping[str, str] | None) -> Incoming:

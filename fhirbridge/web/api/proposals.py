@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync import review
+from fhirbridge.sync import additions, review
 from fhirbridge.web.api.noun import (
     Noun,
     PageQuery,
@@ -80,9 +80,9 @@ def one(id: str) -> Proposal:
 def accept(decision: dict[str, Any], id: str) -> Proposal:
     """The record takes the value, as a revision that names who and why."""
     may_decide()
-    mappings = here().library.of_site(caller().site_name)
     with here().registry.unit(caller().site_id) as unit:
         _known(unit, id)
+        mappings = additions.mappings(here().library, unit, caller().site_name)
         review.accept(unit, mappings, id, by=_person(decision), reason=decision["reason"])
         made = _known(unit, id)
         unit.commit()
