@@ -13,7 +13,6 @@ from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.outcome import BridgeError, Issue, failed
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.messages import Receipt
-from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.auth import AUTHS
 from fhirbridge.servers.client import outcome_text
 from fhirbridge.study import records
@@ -21,7 +20,6 @@ from fhirbridge.study.records import Identifier, Record
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol as enrol_subject
 from fhirbridge.sync.enrol import lenient
-from fhirbridge.sync.ingest import replay as replay_message
 from fhirbridge.sync.offered import listed, wanted
 from fhirbridge.sync.project import fields_of
 
@@ -226,34 +224,6 @@ def quarantine_list(workshop: Workshop, site_name: str) -> None:
         for issue in one.issues:
             click.echo(f"  {issue.sentence()}")
     click.echo(f"{count} waiting")
-
-
-@click.command()
-@_SITE
-@pass_workshop
-def replay(workshop: Workshop, site_name: str) -> None:
-    """Read every message again of which something waits, with today's mappings and enrolments."""
-    site = workshop.site(site_name)
-    mappings = workshop.library.of_site(site.name)
-    with workshop.registry.read(site.id) as unit:
-        before = unit.quarantine.count_waiting()
-        waiting = dict.fromkeys(h.message_id for h in unit.quarantine.waiting(limit=1_000_000))
-    for message_id in waiting:
-        with workshop.registry.unit(site.id) as unit:
-            message = unit.messages.get(message_id)
-            if message is not None:
-                base = _base(unit, message.source)
-                _tell_receipt(replay_message(unit, mappings, message, actor=ACTOR, base=base))
-            unit.commit()
-    with workshop.registry.read(site.id) as unit:
-        after = unit.quarantine.count_waiting()
-    click.echo(f"{len(waiting)} messages replayed; {before} waited, {after} still wait")
-
-
-def _base(unit: Unit, source: str) -> str:
-    """The server that a pulled page's relative references mean."""
-    kind, _, name = source.partition(":")
-    return unit.connections.by_name(name).base_url.rstrip("/") if kind == "connection" else ""
 
 
 @click.group()

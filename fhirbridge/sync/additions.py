@@ -45,8 +45,18 @@ def add(
     Raises `BridgeError` with the cause where the crosswalk or the target is unknown, where a line
     exists that says otherwise, or where the line would be no line of a file.
     """
-    cells = [one.strip() for one in (crosswalk, system, code, display, target, relationship)]
-    line = CrosswalkLine(unit.new_id(), *cells, by, reason.strip(), unit.now())
+    line = CrosswalkLine(
+        id=unit.new_id(),
+        crosswalk=crosswalk.strip(),
+        system=system.strip(),
+        code=code.strip(),
+        display=display.strip(),
+        target=target.strip(),
+        relationship=relationship.strip(),
+        added_by=by,
+        reason=reason.strip(),
+        added_at=unit.now(),
+    )
     _refuse_strange(line)
     before = _additions(unit)
     try:

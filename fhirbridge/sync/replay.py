@@ -1,0 +1,176 @@
+"""Replay: messages of which something waits are read again, with today's mappings and enrolments.
+
+A rehearsal is the same code, rolled back: it tells the difference that the replay would make. One
+transaction a message; one that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fhirbridge.mapping.spec import MappingSet
+from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.messages import Held, Receipt
+from fhirbridge.registry.store import Registry
+from fhirbridge.registry.unit import Unit
+from fhirbridge.sync.ingest import work_off
+
+Mappings = Callable[[Unit], MappingSet]
+Tell = Callable[["Outcome"], None]
+_WORDS = re.compile(r"[\s,]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which messages: all of which something waits, those where it waits for one of the causes
+    (categories of issues), where it waits for one of the codes (`system|code`), or those named.
+    What is given several ways must fit each of them.
+    """
+
+    causes: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
+    messages: tuple[str, ...] = ()
+
+    def fits(self, held: Held) -> bool:
+        by_cause = any(issue.category in self.causes for issue in held.issues)
+        by_code = any(self.codes & {*_WORDS.split(issue.cause)} for issue in held.issues)
+        return (by_cause or not self.causes) and (by_code or not self.codes)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChange:
+    """What became of a part of a message before and after; None where it was no part."""
+
+    position: int
+    part: int
+    resource_type: str | None
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    record_id: str
+    form: str
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One message: its new receipt with the difference, or why it could not be read."""
+
+    message_id: str
+    receipt: Receipt | None
+    entries: tuple[EntryChange, ...] = ()
+    fields: tuple[FieldChange, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`waited` and `waits` count what waits at the site before and after; after a rehearsal they
+    are equal."""
+
+    outcomes: tuple[Outcome, ...]
+    waited: int
+    waits: int
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(one for one in self.outcomes if one.issues)
+
+
+def replay(
+    registry: Registry,
+    site_id: str,
+    mappings: Mappings,
+    selection: Selection,
+    *,
+    rehearse: bool = False,
+    tell: Tell = lambda outcome: None,
+) -> Report:
+    """Raises `BridgeError` (not-found) for a message that is not there, before any is read."""
+    with registry.read(site_id) as unit:
+        waited = unit.quarantine.count_waiting()
+        chosen = selected(unit, selection)
+    outcomes = []
+    for message_id in chosen:
+        outcomes.append(_message(registry, site_id, mappings, message_id, rehearse=rehearse))
+        tell(outcomes[-1])
+    with registry.read(site_id) as unit:
+        waits = unit.quarantine.count_waiting()
+    return Report(tuple(outcomes), waited, waits)
+
+
+def selected(unit: Unit, selection: Selection) -> list[str]:
+    """The ids, the longest waiting first."""
+    for message_id in selection.messages:
+        if unit.messages.get(message_id) is None:
+            cause = "there is no message with this id"
+            raise BridgeError(Issue("not-found", cause, "see 'fhirbridge quarantine list'"))
+    waiting = unit.quarantine.waiting(limit=1_000_000)
+    fitting = dict.fromkeys(held.message_id for held in waiting if selection.fits(held))
+    if not selection.messages:
+        return list(fitting)
+    if not selection.causes and not selection.codes:
+        return list(dict.fromkeys(selection.messages))
+    return [id for id in fitting if id in selection.messages]
+
+
+def _message(
+    registry: Registry, site_id: str, mappings: Mappings, message_id: str, *, rehearse: bool
+) -> Outcome:
+    try:
+        with registry.unit(site_id) as unit:
+            made = _worked_off(unit, mappings(unit), message_id)
+            if not rehearse:
+                unit.commit()
+    except BridgeError as fault:
+        return Outcome(message_id, None, issues=fault.issues)
+    return made
+
+
+def _worked_off(unit: Unit, mappings: MappingSet, message_id: str) -> Outcome:
+    message = unit.messages.get(message_id)
+    before = unit.receipts.of_message(message_id)
+    if message is None or before is None:
+        raise BridgeError(Issue("not-found", "the message is gone", "nothing to do"))
+    began = unit.now()
+    after = work_off(unit, mappings, message, base=base_of(unit, message.source))
+    changes = tuple(_changes(unit, after, began))
+    return Outcome(message_id, after, tuple(_differences(before, after)), changes)
+
+
+def base_of(unit: Unit, source: str) -> str:
+    """The server that a pulled page's relative references mean."""
+    kind, _, name = source.partition(":")
+    return unit.connections.by_name(name).base_url.rstrip("/") if kind == "connection" else ""
+
+
+def _differences(before: Receipt, after: Receipt) -> Iterator[EntryChange]:
+    old, new = _fates(before), _fates(after)
+    for position, part in sorted({*old, *new}):
+        was, type_was = old.get((position, part), (None, None))
+        now, type_now = new.get((position, part), (None, None))
+        if was != now:
+            yield EntryChange(position, part, type_now or type_was, was, now)
+
+
+def _fates(receipt: Receipt) -> Mapping[tuple[int, int], tuple[str, str | None]]:
+    return {(e.position, e.part): (e.fate, e.resource_type) for e in receipt.entries}
+
+
+def _changes(unit: Unit, after: Receipt, began: datetime) -> Iterator[FieldChange]:
+    """By the revisions that this replay wrote."""
+    for record_id in dict.fromkeys(e.record_id for e in after.entries if e.record_id):
+        record = unit.records.get(record_id)
+        for revision in unit.records.revisions(record_id):
+            if record and revision.message_id == after.message_id and revision.at >= began:
+                for name, (old, new) in revision.changes.items():
+                    yield FieldChange(record_id, record.form, name, old, new)
