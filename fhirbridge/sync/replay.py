@@ -21,7 +21,6 @@ from fhirbridge.sync.ingest import work_off
 
 Mappings = Callable[[Unit], MappingSet]
 Tell = Callable[["Outcome"], None]
-_WORDS = re.compile(r"[\s,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,13 @@ class Selection:
 
     def fits(self, held: Held) -> bool:
         by_cause = any(issue.category in self.causes for issue in held.issues)
-        by_code = any(self.codes & {*_WORDS.split(issue.cause)} for issue in held.issues)
+        by_code = any(_names(issue, code) for issue in held.issues for code in self.codes)
         return (by_cause or not self.causes) and (by_code or not self.codes)
+
+
+def _names(issue: Issue, code: str) -> bool:
+    """A cause begins with the codes that it is about, several of them divided by commas."""
+    return re.search(rf"(?:^|, ){re.escape(code)}[ ,]", issue.cause) is not None
 
 
 @dataclass(frozen=True, slots=True)
