@@ -1,25 +1,21 @@
-"""site, subject, connection, receipt, quarantine, replay, record: the registry by hand."""
+"""site, connection, receipt, quarantine, record: the registry by hand."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Literal
 
 import click
 
-from fhirbridge.commands.shared import Workshop, pass_workshop, tell_issues
-from fhirbridge.formats import csv_records, fhir_json
-from fhirbridge.outcome import BridgeError, Issue, failed
+from fhirbridge.commands.shared import Workshop, pass_workshop
+from fhirbridge.formats import fhir_json
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.messages import Receipt
 from fhirbridge.servers.auth import AUTHS
 from fhirbridge.servers.client import outcome_text
 from fhirbridge.study import records
-from fhirbridge.study.records import Identifier, Record
-from fhirbridge.sync.accept import Context
-from fhirbridge.sync.enrol import enrol as enrol_subject
-from fhirbridge.sync.enrol import lenient
+from fhirbridge.study.records import Record
 from fhirbridge.sync.offered import listed, wanted
 from fhirbridge.sync.project import fields_of
 
@@ -60,66 +56,6 @@ def site_add(
         unit.commit()
     click.echo(f"site {name} added; patients whom nobody enrolled: {unmatched}")
     click.echo(f"what allows to read of a person: {consent}")
-
-
-@click.group()
-def subject() -> None:
-    """Enrolled persons."""
-
-
-@subject.command("enrol")
-@click.argument("study_id")
-@_SITE
-@click.option("--identifier", "identifiers", multiple=True, help="SYSTEM|VALUE in the hospital")
-@pass_workshop
-def subject_enrol(
-    workshop: Workshop, study_id: str, site_name: str, identifiers: tuple[str, ...]
-) -> None:
-    """Enrol one person under the pseudonym STUDY_ID."""
-    pairs = [_pair(text) for text in identifiers]
-    site = workshop.site(site_name)
-    with workshop.registry.unit(site.id) as unit:
-        context = Context(unit, workshop.mappings(unit, site), "", ACTOR)
-        enrol_subject(context, study_id, pairs)
-        unit.commit()
-    click.echo(f"{study_id} enrolled with {len(pairs)} identifiers")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    system, _, value = text.partition("|")
-    if not system or not value:
-        raise BridgeError(Issue("value", "an identifier is SYSTEM|VALUE", "give both"))
-    return system, value
-
-
-@subject.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_SITE
-@pass_workshop
-def subject_import(workshop: Workshop, file: Path, site_name: str) -> None:
-    """Enrol everyone of a CSV file with the columns of the form 'subject'."""
-    site = workshop.site(site_name)
-    study = lenient(workshop.library.of_site(site.name).study)
-    form = study.form("subject")
-    read, issues = csv_records.read_csv(study, form, file.read_bytes(), name=file.name)
-    tell_issues(issues)
-    if failed(issues):
-        raise SystemExit(1)
-    with workshop.registry.unit(site.id) as unit:
-        context = Context(unit, workshop.mappings(unit, site), "", ACTOR)
-        for record in read:
-            _enrol_record(context, record)
-        unit.commit()
-    click.echo(f"{len(read)} enrolled")
-
-
-def _enrol_record(context: Context, record: Record) -> None:
-    vault = record.fields.get("hospital_ids", ())
-    ids = vault if isinstance(vault, tuple) else ()
-    pairs = [(i.system, i.value) for i in ids if isinstance(i, Identifier)]
-    plain = {n: v for n, v in record.fields.items() if n != "hospital_ids"}
-    fields = {name: records.value_to_json(value) for name, value in plain.items()}
-    enrol_subject(context, record.subject, pairs, fields=fields)
 
 
 @click.group()

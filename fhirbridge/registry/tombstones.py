@@ -15,7 +15,9 @@ from fhirbridge.registry import consent_tables
 from fhirbridge.registry.scope import Scope
 
 Sign = tuple[str, ...]
-"""`identity`, system, value; `study-id`, value; or `source`, its name, the Patient's id there."""
+"""`identity`, system, value; `study-id`, value; `source`, its name, the Patient's id there; or
+`value` and any of these values, for bytes that nobody can read."""
+_MANY = 500  # values of one statement; SQLite has a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,13 @@ class Tombstones:
         """Whether one of the signs is of a person who was erased."""
         stone = consent_tables.tombstone.c
         hashes = [self._hash(sign) for sign in signs]
-        found = select(stone.hash).where(
-            stone.site_id == self.scope.site_id, stone.hash.in_(hashes)
-        )
-        return self.scope.connection.execute(found.limit(1)).first() is not None
+        for start in range(0, len(hashes), _MANY):
+            found = select(stone.hash).where(
+                stone.site_id == self.scope.site_id, stone.hash.in_(hashes[start : start + _MANY])
+            )
+            if self.scope.connection.execute(found.limit(1)).first() is not None:
+                return True
+        return False
 
     def _hash(self, sign: Sign) -> str:
         return self.scope.vault.hash("withdrawn person", self.scope.site_id, *sign)

@@ -6,6 +6,7 @@ a site of the policy `record` only while one says active. Who was erased is know
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,12 +19,13 @@ from fhirbridge.registry.records import Record
 from fhirbridge.registry.sites import Site
 from fhirbridge.registry.tombstones import Sign
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.mentions import Mention, mentions, within
+from fhirbridge.sync.mentions import Mention, mentions, stands_in, within
 from fhirbridge.sync.source import resource_type
 from fhirbridge.sync.whose import Whose
 
 SCOPE = "study_data"
 Standing = Literal["given", "untold", "withdrawn"]
+_WORD = re.compile(r"[^\s\"',:;|<>{}\[\]=&?/\\]{1,256}")
 _BEFORE_CONSENT = ("Patient", "Consent")  # without these no consent could ever come
 
 
@@ -119,6 +121,18 @@ class Gate:
         """Whether somebody of whom nothing may be kept is spoken of anywhere in a message that was
         refused as a whole."""
         return bool(self._of(within(message))[1])
+
+    def bars_bytes(self, body: bytes) -> bool:
+        """The same of bytes that are no JSON: by the values that such a person is known by."""
+        unit = self.whose.unit
+        told = {one.subject_id for one in unit.records.all("consent")}
+        for subject_id in sorted(told):
+            if standing(unit, subject_id) == "withdrawn":
+                values = [value for _, value in unit.subjects.identities(subject_id)]
+                if stands_in(body, values):
+                    return True
+        words = {*_WORD.findall(body.decode("utf-8", "replace"))} if self.has_tombstones else set()
+        return bool(words) and unit.tombstones.stand_for([("value", word) for word in words])
 
     def _of(self, named: Iterable[Mention]) -> tuple[dict[str, None], str]:
         """The subjects, and why they may not be read: `withdrawn` before `untold`."""

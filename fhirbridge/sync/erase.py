@@ -6,11 +6,9 @@ What others have is not reached: what was delivered to hospitals is listed for w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
 
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.formats import fhir_json
@@ -21,7 +19,7 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.tombstones import Sign
 from fhirbridge.registry.traces import Delivered
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.mentions import Mention, mentions
+from fhirbridge.sync.mentions import Mention, mentions, stands_in
 from fhirbridge.sync.project import patient_id
 from fhirbridge.sync.redact import ERASED, redacted
 from fhirbridge.sync.source import resource_type
@@ -59,10 +57,8 @@ class _Person:
     def in_bytes(self, body: bytes) -> bool:
         """Whether a value stands there as a word of its own: of bytes that nobody can read more is
         not known."""
-        text = body.decode("utf-8", "replace")
-        told = f"{text} {unquote(text)}"  # a page's links are of the search that found it
         values = {value for _, value in self.identities} | {id for _, id in self.patients}
-        return any(re.search(rf"(?<!\w){re.escape(v)}(?!\w)", told) for v in values)
+        return stands_in(body, values)
 
 
 def erase(unit: Unit, mappings: MappingSet, subject: Subject) -> Erased:
@@ -122,6 +118,7 @@ def _signs(mappings: MappingSet, subject: Subject, person: _Person) -> Iterator[
     study = mappings.names.get("study-id") or ""
     yield from (("identity", *pair) for pair in person.identities if pair[0] != study)
     yield from (("source", *pair) for pair in person.patients)
+    yield from (("value", value) for _, value in (*person.identities, *person.patients))
 
 
 def _without(

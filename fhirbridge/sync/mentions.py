@@ -7,7 +7,7 @@ both. Nothing here trusts a shape: what was not judged is looked through, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -54,9 +54,9 @@ def _of_object(value: Mapping[str, Any]) -> Iterator[Mention]:
     text = value.get("reference")
     if isinstance(text, str):
         yield from _reference(text)
-    refers = "identifier" in value and "resourceType" not in value
-    if refers and value.get("type") in (None, "Patient"):  # no other type holds one so
-        yield from _identity(value["identifier"])
+    # No other type than a Reference holds one identifier, and a resource has several.
+    if value.get("type") in (None, "Patient") and "resourceType" not in value:
+        yield from _identity(value.get("identifier"))
 
 
 def _identity(given: Any) -> Iterator[Mention]:
@@ -72,6 +72,13 @@ def _reference(text: str) -> Iterator[Mention]:
         yield "identity", *identity
     elif _PATIENT.search(text) or text.startswith("urn:"):
         yield "reference", text
+
+
+def stands_in(body: bytes, values: Iterable[str]) -> bool:
+    """Whether one of the values stands there as a word of its own, as it is or as in a URL."""
+    text = body.decode("utf-8", "replace")
+    told = f"{text} {unquote(text)}"
+    return any(re.search(rf"(?<!\w){re.escape(value)}(?!\w)", told) for value in values if value)
 
 
 def searched(text: str) -> tuple[str, str] | None:

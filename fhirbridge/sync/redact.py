@@ -47,10 +47,10 @@ def withhold_refused(unit: Unit, message: Message, gate: Gate) -> None:
     """A message that was refused as a whole is not kept where somebody is in it of whom nothing
     may be."""
     try:
-        made = fhir_json.read(message.body)
+        barred = gate.bars(fhir_json.read(message.body))
     except BridgeError:
-        return
-    if gate.bars(made):
+        barred = gate.bars_bytes(message.body)
+    if barred:
         unit.messages.rewrite(replace(message, body=b"", state=ERASED))
 
 
@@ -82,7 +82,7 @@ def _bundle(made: Mapping[str, Any], positions: Collection[int], bare: bool) -> 
         _placeholder(one, others, number) if number in positions else one
         for number, one in enumerate(entries)
     ]
-    # A page's links hold what was searched for: a person. Of a message of nobody else none stay.
+    # A page's links hold what was searched for: a person.
     cover = {n: v for n, v in made.items() if (not bare and n != "link") or n in _COVER}
     return {**cover, "entry": after}
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.messages import Held, Receipt
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.ingest import work_off
+from fhirbridge.sync import ingest
 
 Mappings = Callable[[Unit], MappingSet]
 Tell = Callable[["Outcome"], None]
@@ -96,6 +97,7 @@ def replay(
     mappings: Mappings,
     selection: Selection,
     *,
+    actor: str = COMMAND_LINE,
     rehearse: bool = False,
     tell: Tell = lambda outcome: None,
 ) -> Report:
@@ -105,8 +107,9 @@ def replay(
         chosen = selected(unit, selection)
     outcomes = []
     for message_id in chosen:
-        outcomes.append(_message(registry, site_id, mappings, message_id, rehearse=rehearse))
-        tell(outcomes[-1])
+        made = _message(registry, site_id, mappings, message_id, actor=actor, rehearse=rehearse)
+        outcomes.append(made)
+        tell(made)
     with registry.read(site_id) as unit:
         waits = unit.quarantine.count_waiting()
     return Report(tuple(outcomes), waited, waits)
@@ -128,11 +131,17 @@ def selected(unit: Unit, selection: Selection) -> list[str]:
 
 
 def _message(
-    registry: Registry, site_id: str, mappings: Mappings, message_id: str, *, rehearse: bool
+    registry: Registry,
+    site_id: str,
+    mappings: Mappings,
+    message_id: str,
+    *,
+    actor: str,
+    rehearse: bool,
 ) -> Outcome:
     try:
         with registry.unit(site_id) as unit:
-            made = _worked_off(unit, mappings(unit), message_id)
+            made = _worked_off(unit, mappings(unit), message_id, actor)
             if not rehearse:
                 unit.commit()
     except BridgeError as fault:
@@ -140,13 +149,14 @@ def _message(
     return made
 
 
-def _worked_off(unit: Unit, mappings: MappingSet, message_id: str) -> Outcome:
+def _worked_off(unit: Unit, mappings: MappingSet, message_id: str, actor: str) -> Outcome:
     message = unit.messages.get(message_id)
     before = unit.receipts.of_message(message_id)
     if message is None or before is None:
         raise BridgeError(Issue("not-found", "the message is gone", "nothing to do"))
     began = unit.now()
-    after = work_off(unit, mappings, message, base=base_of(unit, message.source))
+    base = base_of(unit, message.source)
+    after = ingest.replay(unit, mappings, message, actor=actor, base=base)
     changes = tuple(_changes(unit, after, began))
     return Outcome(message_id, after, tuple(_differences(before, after)), changes)
 

@@ -13,6 +13,8 @@ import pytest
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError
+from fhirbridge.registry import tables
+from fhirbridge.registry.erasures import _OF_ORIGINS, _OF_RECORDS, _OF_RESOURCES, _OF_SUBJECT
 from fhirbridge.registry.messages import Receipt
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol
@@ -146,6 +148,33 @@ def test_a_push_again_stays_refused_and_nothing_of_it_is_kept(ward: Ward) -> Non
     assert {i.category for r in again for e in r.entries for i in e.issues} == {"consent"}
     dump = everything(ward).lower().replace(f"key-{ID}".lower(), "")
     assert "zeisig" not in dump, "but the key, which is the sender's own"
+
+
+def test_bytes_that_nobody_can_read_are_not_kept_where_the_person_is_in_them(ward: Ward) -> None:
+    raw = f'{{"resourceType": "Patient", "identifier": [{{"value": "{NUMBER}"}}, {TEXT}'.encode()
+    other = raw.replace(b"ZEISIG", b"OTHER")
+    kept = push_raw(ward, "push/Patient", "k0", raw)
+    assert message(ward, kept).body == raw, "as long as consent allows it"
+    ward.push(consent("inactive", NUMBER))
+    stopped = push_raw(ward, "push/Patient", "k1", raw)
+    erased(ward)
+    again = push_raw(ward, "push/Patient", "k2", raw)
+    for receipt in (kept, stopped, again):
+        assert (receipt.state, message(ward, receipt).body) == ("refused", b"")
+    theirs = push_raw(ward, "push/Patient", "k3", other)
+    assert message(ward, theirs).body == other
+
+
+# Tables that hold nothing of a person: of sites, senders and runs; and what stays on purpose.
+_OF_NOBODY = {"site", "client", "client_key", "assertion_seen", "access_token", "connection"}
+_KEPT = {"tombstone", "crosswalk_line"}
+_CHANGED = {"message", "receipt", "receipt_entry", "quarantine", "sync_run", "cursor"}
+
+
+def test_every_table_is_erased_or_known_to_hold_nothing_of_a_person() -> None:
+    lists = (_OF_RESOURCES, _OF_RECORDS, _OF_ORIGINS, _OF_SUBJECT)
+    taken = {table.name for listed in lists for table, _ in listed}
+    assert taken | _OF_NOBODY | _KEPT | _CHANGED == {*tables.site.metadata.tables}
 
 
 def test_a_pull_again_brings_nothing_back(ward: Ward) -> None:
