@@ -6,8 +6,7 @@ form, so that text order is time order; an open side is the lowest or highest su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, and_, false, or_, select, type_coerce
 
@@ -55,31 +54,40 @@ def _is(system: str | None, value: str) -> ColumnElement[bool]:
 
 def _date(name: str, prefix: str, low: str, high: str, *, site: str) -> ColumnElement[bool]:
     if name == LAST_UPDATED:
-        moment = type_coerce(tables.resource.c.last_updated, TEXT)
-        return _meets(prefix, (low, high), (moment, moment))
+        return _told(prefix, _moment(low, high))
     date = tables.resource_date.c
-    dated = select(date.resource_id).where(
-        date.site_id == site, date.name == name, _meets(prefix, (low, high), (date.low, date.high))
-    )
+    met = _told(prefix, _interval(low, high))
+    dated = select(date.resource_id).where(date.site_id == site, date.name == name, met)
     return tables.resource.c.id.in_(dated)
 
 
-def _meets(
-    prefix: str,
-    asked: tuple[str, str],
-    held: tuple[ColumnElement[Any], ColumnElement[Any]],
-) -> ColumnElement[bool]:
+def _interval(low: str, high: str) -> Mapping[str, ColumnElement[bool]]:
     """Section 3.1.1.5.2 of the page: eq contains, gt and lt overlap what lies beyond."""
-    (low, high), (first, last) = asked, held
-    contained = and_(first >= low, last <= high)
-    later, earlier = last > high, first < low
-    told = {
+    date = tables.resource_date.c
+    contained = and_(date.low >= low, date.high <= high)
+    later, earlier = date.high > high, date.low < low
+    return {
         "eq": contained,
         "gt": later,
         "lt": earlier,
         "ge": or_(later, contained),
         "le": or_(earlier, contained),
     }
+
+
+def _moment(low: str, high: str) -> Mapping[str, ColumnElement[bool]]:
+    """The same of one moment, in the words that an index is asked in."""
+    at = type_coerce(tables.resource.c.last_updated, TEXT)
+    return {
+        "eq": and_(at >= low, at <= high),
+        "gt": at > high,
+        "lt": at < low,
+        "ge": at >= low,
+        "le": at <= high,
+    }
+
+
+def _told(prefix: str, told: Mapping[str, ColumnElement[bool]]) -> ColumnElement[bool]:
     if prefix not in told:
         cause = f"the prefix '{prefix}' of a date is not supported"
         raise BridgeError(Issue("not-supported", cause, f"use one of {', '.join(told)}"))

@@ -78,27 +78,37 @@ def linked(unit: Unit, mappings: MappingSet, rows: Sequence[ResourceRow]) -> lis
     keeps the logical reference alone. Two queries, however many rows there are.
     """
     asking = {row.id for row in rows if any(True for _ in _logical(row.body))}
+    bodies = [deepcopy(dict(r.body)) if r.id in asking else dict(r.body) for r in rows]
     if not asking:
-        return [dict(row.body) for row in rows]
+        return bodies
     subjects = unit.records.study_ids(row.record_id for row in rows if row.id in asking)
     places = _places(mappings)
-    made: list[dict[str, Any]] = []
-    wanted: list[tuple[dict[str, Any], tuple[str, str]]] = []
-    for row in rows:
-        body = deepcopy(dict(row.body)) if row.id in asking else dict(row.body)
-        made.append(body)
-        for reference in _logical(body) if row.record_id in subjects else ():
-            identifier = reference["identifier"]
-            form = places.get((reference.get("type"), identifier.get("system")))
-            if form is not None:
-                key = str(identifier.get("value"))
-                id = mappings.derived_id(form, subjects[row.record_id], key)
-                wanted.append((reference, (reference["type"], id)))
+    wanted = [
+        (reference, name)
+        for row, body in zip(rows, bodies, strict=True)
+        if row.id in asking and row.record_id in subjects
+        for reference in _logical(body)
+        if (name := _target(mappings, places, reference, subjects[row.record_id]))
+    ]
     here = {(row.type, row.fhir_id) for row in unit.resources.among(name for _, name in wanted)}
     for reference, name in wanted:
         if name in here:
             reference["reference"] = "/".join(name)
-    return made
+    return bodies
+
+
+def _target(
+    mappings: MappingSet,
+    places: Mapping[tuple[Any, Any], str],
+    reference: Mapping[str, Any],
+    study_id: str,
+) -> tuple[str, str] | None:
+    """The type and id that a logical reference of this subject's record would have here."""
+    identifier = reference["identifier"]
+    form = places.get((reference.get("type"), identifier.get("system")))
+    if form is None:
+        return None
+    return reference["type"], mappings.derived_id(form, study_id, str(identifier.get("value")))
 
 
 def _places(mappings: MappingSet) -> dict[tuple[Any, Any], str]:
