@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from fhirbridge.web import served
+from fhirbridge.web import searching, served
 from fhirbridge.web.paging import NAME, Page, Pager, Pairs
+
+LONGEST = 7500  # letters of a link; `serve` takes a request line of 8190
 
 
 def of(pager: Pager, raw: Pairs, given: Pairs, *, last: str, hides: bool) -> dict[str, str]:
@@ -20,6 +22,9 @@ def of(pager: Pager, raw: Pairs, given: Pairs, *, last: str, hides: bool) -> dic
     made = {"self": _url(pager, visible, own)}
     if last:
         made["next"] = _url(pager, visible, [pager.cursor(Page(last, hidden), visible)])
+    if hides and any(len(url) > LONGEST for url in made.values()):
+        cause = "what is asked for is too long for the link to the next page"
+        raise searching.refused("*", cause, "ask for fewer values at once")
     return made
 
 

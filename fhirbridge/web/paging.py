@@ -6,6 +6,7 @@ POST it holds the query, too, so that no link brings it into a URL.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -44,7 +45,7 @@ class Pager:
             "after": page.after,
             "hidden": None if page.hidden is None else [list(pair) for pair in page.hidden],
         }
-        return self.vault.ticket(fhir_json.dump(told), place=self._place(visible))
+        return self.vault.ticket(zlib.compress(fhir_json.dump(told)), place=self._place(visible))
 
     def read(self, given: Iterable[tuple[str, str]]) -> tuple[Pairs, Page | None]:
         """The parameters without the cursor, and the page that the cursor names; those of a
@@ -58,7 +59,7 @@ class Pager:
         raw = self.vault.read_ticket(cursors[0], place=self._place(visible))
         if raw is None or len(cursors) > 1:
             raise _refused("it was not made for this site and this search")
-        told = fhir_json.parse(raw)
+        told = fhir_json.parse(zlib.decompress(raw))
         if datetime.fromisoformat(told["until"]) < self.now:
             raise _refused("it is older than a day")
         hidden = told["hidden"]

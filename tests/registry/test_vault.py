@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import multiprocessing
 from pathlib import Path
 
@@ -101,3 +102,24 @@ def test_another_key_is_noticed_when_the_registry_opens(
         unit.commit()
     with pytest.raises(BridgeError, match="does not open with this vault key"):
         Registry.open(url, key=bytes(32))
+
+
+def test_a_ticket_opens_at_its_place_with_its_key_and_unchanged() -> None:
+    sealer = vault.Vault(bytes(32))
+    text = sealer.ticket(b"told", place="a")
+    assert sealer.read_ticket(text, place="a") == b"told"
+    assert sealer.ticket(b"told", place="a") != text
+    assert b"told" not in base64.urlsafe_b64decode(f"{text}==")
+    others = [
+        sealer.read_ticket(text, place="b"),
+        vault.Vault(bytes(31) + b"1").read_ticket(text, place="a"),
+    ]
+    for wrong in (text[:-1], f"{text}A", f"A{text[1:]}", f"{text}!", "", "A", "ä", text.upper()):
+        others.append(sealer.read_ticket(wrong, place="a"))
+    assert others == [None] * len(others)
+
+
+def test_a_sealed_value_is_no_ticket() -> None:
+    sealer = vault.Vault(bytes(32))
+    sealed = base64.urlsafe_b64encode(sealer.seal(b"told", place="a")).rstrip(b"=").decode()
+    assert sealer.read_ticket(sealed, place="a") is None

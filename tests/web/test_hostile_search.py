@@ -6,12 +6,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import event
 
 from fhirbridge.fhir.validate import validate
 from fhirbridge.outcome import failed
+from fhirbridge.web.links import LONGEST
 from fhirbridge.web.paging import LIFE, Page, Pager
 from tests.web.sender import LESION, Sender, found, score, whose
 
@@ -168,6 +170,18 @@ def test_a_search_by_post_brings_nothing_asked_into_a_url(full: Sender) -> None:
     assert "next" not in links(answer)
     again = full("GET", path(links(answer)["self"])).get_json()
     assert again["entry"] == answer.get_json()["entry"]
+
+
+def test_what_is_too_long_for_a_link_is_told_and_a_hundred_ids_are_not(full: Sender) -> None:
+    own = [one["id"] for one in found(full, "Observation")]
+    ids = [*own, *(str(uuid4()) for _ in range(95))]
+    answer = posted(full, "Observation", f"_id={','.join(ids)}&_count=2")
+    assert len(links(answer)["next"]) < LONGEST
+    assert len(full("GET", path(links(answer)["next"])).get_json()["entry"]) == 2
+    noise = ",".join(f"urn:{uuid4()}|{uuid4()}{uuid4()}{uuid4()}" for _ in range(100))
+    long = posted(full, "Observation", f"code={noise}")
+    assert long.status_code == 400
+    assert "too long for the link" in long.text
 
 
 def test_a_next_link_names_no_id_of_what_was_found(full: Sender) -> None:
