@@ -41,12 +41,16 @@ def settings(tmp_path: Path) -> Settings:
     return databases.settings(tmp_path / "data", max_body=200_000)
 
 
+def opened(settings: Settings) -> Sender:
+    """A client of the site alpha; subject S-1 is enrolled there under the number 4711."""
+    sender = Sender.at(create_app(settings), "alpha")
+    sender.enrol("S-1", "4711")
+    return sender
+
+
 @pytest.fixture
 def door(settings: Settings) -> Iterator[Sender]:
-    """A client of the site alpha; subject S-1 is enrolled there under the number 4711."""
-    app = create_app(settings)
-    sender = Sender.at(app, "alpha")
-    sender.enrol("S-1", "4711")
+    sender = opened(settings)
     yield sender
     sender.service.registry.close()
 
@@ -63,6 +67,19 @@ def whole(full: Sender) -> Sender:
 
 @pytest.fixture
 def full(door: Sender) -> Sender:
+    return furnished(door)
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
+    """As `full`, for tests that only read."""
+    folder = tmp_path_factory.mktemp("still")
+    sender = furnished(opened(Settings(data=folder / "data", max_body=200_000)))
+    yield sender
+    sender.service.registry.close()
+
+
+def furnished(door: Sender) -> Sender:
     """Five days of pain scores, a lesion and an operation of S-1; a lesion of S-2."""
     door.enrol("S-2", "4712")
     other = {"identifier": {"system": MRN, "value": "4712"}}

@@ -219,15 +219,15 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("accept", ACCEPTED)
-def test_who_takes_json_gets_json(door: Sender, accept: str) -> None:
-    for path in ("metadata", "Patient", f"Patient/{found(door, 'Patient')[0]['id']}"):
-        assert door("GET", f"/fhir/{path}", Accept=accept).status_code == 200
+def test_who_takes_json_gets_json(still: Sender, accept: str) -> None:
+    for path in ("metadata", "Patient", f"Patient/{found(still, 'Patient')[0]['id']}"):
+        assert still("GET", f"/fhir/{path}", Accept=accept).status_code == 200
 
 
 @pytest.mark.parametrize("accept", REFUSED)
-def test_r11_who_takes_no_json_gets_406(door: Sender, accept: str) -> None:
+def test_r11_who_takes_no_json_gets_406(still: Sender, accept: str) -> None:
     for path in ("metadata", "Patient", "Patient/1", "Patient/1/_history", "Provenance/1"):
-        answer = door("GET", f"/fhir/{path}", Accept=accept)
+        answer = still("GET", f"/fhir/{path}", Accept=accept)
         assert answer.status_code == 406, path
         assert "application/fhir+json" in told(answer)
 
@@ -249,12 +249,12 @@ def test_r11_who_takes_no_json_gets_406(door: Sender, accept: str) -> None:
     ],
 )
 def test_r11_the_format_in_the_url_comes_before_the_header(
-    door: Sender, format: str, status: int
+    still: Sender, format: str, status: int
 ) -> None:
-    for path in ("metadata", "Patient", f"Patient/{found(door, 'Patient')[0]['id']}"):
-        answer = door("GET", f"/fhir/{path}?_format={format}", Accept="application/fhir+xml")
+    for path in ("metadata", "Patient", f"Patient/{found(still, 'Patient')[0]['id']}"):
+        answer = still("GET", f"/fhir/{path}?_format={format}", Accept="application/fhir+xml")
         assert answer.status_code == status, path
-    form = door("POST", "/fhir/Patient/_search", f"_format={format}".encode(), Content_Type=FORM)
+    form = still("POST", "/fhir/Patient/_search", f"_format={format}".encode(), Content_Type=FORM)
     assert form.status_code == status
 
 

@@ -52,9 +52,9 @@ def test_every_version_is_read_as_it_was(door: Sender, path: str) -> None:
     assert answers[0].headers["Location"].endswith("/_history/1")
 
 
-@pytest.mark.parametrize("number", ["0", "4", "01", "-1", "x", "9" * 30, "1 or 1=1", "%C2%B2"])
-def test_a_version_that_is_not_known_is_404(door: Sender, path: str, number: str) -> None:
-    assert door("GET", f"{path}/_history/{number}").status_code == 404
+def test_a_version_that_is_not_known_is_404(door: Sender, path: str) -> None:
+    for number in ("0", "4", "01", "-1", "x", "9" * 30, "1 or 1=1", "%C2%B2"):
+        assert door("GET", f"{path}/_history/{number}").status_code == 404, number
 
 
 def test_the_history_tells_each_version_the_newest_first(door: Sender, path: str) -> None:
@@ -150,34 +150,31 @@ def test_every_version_has_a_provenance_that_leads_to_its_message(door: Sender, 
     assert third["meta"]["source"] == f"urn:uuid:{source}"
 
 
-@pytest.mark.parametrize(
-    ("query", "number"),
-    [
-        ("target={name}", 3),
-        ("target={name}/_history/2", 1),
-        ("target={name}/_history/9", 0),
-        ("target=Condition/none,{name}/_history/1", 1),
-        ("target={name}&target={name}/_history/2", 1),
-        ("target={name}/_history/1&target={name}/_history/2", 0),
-        ("target={name}&patient=Patient/1", 0),
-        ("target=http://localhost/fhir/{name}", 3),
-        ("_id={type}.{id}.2", 1),
-        ("_id={type}.{id}.2&target={name}", 1),
-        ("_id=nonsense", 0),
-        ("patient={id}", 0),
-        ("target={name}&_count=0", 0),
-    ],
-)
-def test_a_provenance_is_searched_by_its_target(
-    door: Sender, path: str, query: str, number: int
-) -> None:
-    name = path.removeprefix("/fhir/")
-    type, _, id = name.partition("/")
-    asked = query.format(name=name, type=type, id=id)
-    told = door("GET", f"/fhir/Provenance?{asked}&_total=accurate").get_json()
-    assert len(told.get("entry", [])) == number
-    assert told["total"] == (number or (3 if "_count=0" in query else 0))
-    assert not failed(validate(told))
+ASKED = [
+    ("target={name}", 3),
+    ("target={name}/_history/2", 1),
+    ("target={name}/_history/9", 0),
+    ("target=Condition/none,{name}/_history/1", 1),
+    ("target={name}&target={name}/_history/2", 1),
+    ("target={name}/_history/1&target={name}/_history/2", 0),
+    ("target={name}&patient=Patient/1", 0),
+    ("target=http://localhost/fhir/{name}", 3),
+    ("_id={type}.{id}.2", 1),
+    ("_id={type}.{id}.2&target={name}", 1),
+    ("_id=nonsense", 0),
+    ("patient={id}", 0),
+    ("target={name}&_count=0", 0),
+]
+
+
+def test_a_provenance_is_searched_by_its_target(door: Sender, path: str) -> None:
+    type, id = path.removeprefix("/fhir/").split("/")
+    for query, number in ASKED:
+        asked = query.format(name=f"{type}/{id}", type=type, id=id)
+        told = door("GET", f"/fhir/Provenance?{asked}&_total=accurate").get_json()
+        assert len(told.get("entry", [])) == number, query
+        assert told["total"] == (3 if "_count=0" in query else number), query
+        assert not failed(validate(told)), query
 
 
 def test_provenances_page(door: Sender, path: str) -> None:

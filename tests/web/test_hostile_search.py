@@ -89,8 +89,8 @@ def test_x14_nothing_of_another_site_comes_through_a_search(full: Sender, other:
         "Observation?_query=x",
     ],
 )
-def test_x14_ways_around_are_not_spoken(full: Sender, query: str) -> None:
-    assert full("GET", f"/fhir/{query}").status_code == 400
+def test_x14_ways_around_are_not_spoken(still: Sender, query: str) -> None:
+    assert still("GET", f"/fhir/{query}").status_code == 400
 
 
 def test_x14_a_cursor_of_another_site_is_not_taken(full: Sender, other: Sender) -> None:
@@ -103,12 +103,12 @@ def test_x14_a_cursor_of_another_site_is_not_taken(full: Sender, other: Sender) 
     assert (full("GET", hidden).status_code, other("GET", hidden).status_code) == (200, 400)
 
 
-def test_x14_a_cursor_serves_its_own_query_alone(full: Sender) -> None:
+def test_x14_a_cursor_serves_its_own_query_alone(still: Sender) -> None:
     query = "Observation?date=ge2026-03-02&status=final&_count=2"
-    url = next_of(full, query)
+    url = next_of(still, query)
     cursor = dict(parse_qsl(urlsplit(url).query))["_cursor"]
     assert (
-        full(
+        still(
             "GET", f"/fhir/Observation?_count=2&status=final&date=ge2026-03-02&_cursor={cursor}"
         ).status_code
         == 200
@@ -125,18 +125,18 @@ def test_x14_a_cursor_serves_its_own_query_alone(full: Sender) -> None:
         f"{query}&_cursor=",
         f"{query}&_cursor=%C3%A4",
     ):
-        assert full("GET", f"/fhir/{changed}").status_code == 400, changed
+        assert still("GET", f"/fhir/{changed}").status_code == 400, changed
 
 
-def test_x14_a_cursor_lasts_a_day(full: Sender) -> None:
+def test_x14_a_cursor_lasts_a_day(still: Sender) -> None:
     def cursor(age: timedelta) -> str:
         made = datetime.now(UTC) - age
-        pager = Pager(full.service.registry.vault, full.site_id, "Observation", made)
+        pager = Pager(still.service.registry.vault, still.site_id, "Observation", made)
         return pager.cursor(Page("0"), ())
 
     young, old = cursor(LIFE - timedelta(minutes=1)), cursor(LIFE + timedelta(minutes=1))
-    assert len(found(full, f"Observation?_cursor={young}")) == 5
-    answer = full("GET", f"/fhir/Observation?_cursor={old}")
+    assert len(found(still, f"Observation?_cursor={young}")) == 5
+    answer = still("GET", f"/fhir/Observation?_cursor={old}")
     assert answer.status_code == 400
     assert "older than a day" in answer.text
 
@@ -155,37 +155,39 @@ def test_pages_stay_stable_while_records_come(full: Sender) -> None:
     assert before <= set(seen)
 
 
-def test_a_search_by_post_brings_nothing_asked_into_a_url(full: Sender) -> None:
-    patient = found(full, "Patient?gender=female")[0]["id"]
-    answer = posted(full, "Observation", f"patient={patient}&status=final&_count=2&_total=accurate")
+def test_a_search_by_post_brings_nothing_asked_into_a_url(still: Sender) -> None:
+    patient = found(still, "Patient?gender=female")[0]["id"]
+    answer = posted(
+        still, "Observation", f"patient={patient}&status=final&_count=2&_total=accurate"
+    )
     ids = [entry["resource"]["id"] for entry in answer.get_json()["entry"]]
     assert answer.get_json()["total"] == 5
     for _ in range(2):
         for url in links(answer).values():
             assert patient not in url
             assert {name for name, _ in parse_qsl(urlsplit(url).query)} == {"_cursor"}
-        answer = full("GET", path(links(answer)["next"]))
+        answer = still("GET", path(links(answer)["next"]))
         ids += [entry["resource"]["id"] for entry in answer.get_json()["entry"]]
     assert len(set(ids)) == 5
     assert "next" not in links(answer)
-    again = full("GET", path(links(answer)["self"])).get_json()
+    again = still("GET", path(links(answer)["self"])).get_json()
     assert again["entry"] == answer.get_json()["entry"]
 
 
-def test_what_is_too_long_for_a_link_is_told_and_a_hundred_ids_are_not(full: Sender) -> None:
-    own = [one["id"] for one in found(full, "Observation")]
+def test_what_is_too_long_for_a_link_is_told_and_a_hundred_ids_are_not(still: Sender) -> None:
+    own = [one["id"] for one in found(still, "Observation")]
     ids = [*own, *(str(uuid4()) for _ in range(95))]
-    answer = posted(full, "Observation", f"_id={','.join(ids)}&_count=2")
+    answer = posted(still, "Observation", f"_id={','.join(ids)}&_count=2")
     assert len(links(answer)["next"]) < LONGEST
-    assert len(full("GET", path(links(answer)["next"])).get_json()["entry"]) == 2
+    assert len(still("GET", path(links(answer)["next"])).get_json()["entry"]) == 2
     noise = ",".join(f"urn:{uuid4()}|{uuid4()}{uuid4()}{uuid4()}" for _ in range(100))
-    long = posted(full, "Observation", f"code={noise}")
+    long = posted(still, "Observation", f"code={noise}")
     assert long.status_code == 400
     assert "too long for the link" in long.text
 
 
-def test_a_next_link_names_no_id_of_what_was_found(full: Sender) -> None:
-    answer = full("GET", "/fhir/Observation?_count=1")
+def test_a_next_link_names_no_id_of_what_was_found(still: Sender) -> None:
+    answer = still("GET", "/fhir/Observation?_count=1")
     (entry,) = answer.get_json()["entry"]
     assert entry["resource"]["id"] not in links(answer)["next"]
 
@@ -211,18 +213,18 @@ INJECTED = [
 
 @pytest.mark.parametrize("text", INJECTED)
 def test_x16_what_is_searched_for_is_bound_and_matched_by_the_letter(
-    full: Sender, text: str
+    still: Sender, text: str
 ) -> None:
     told: list[str] = []
     event.listen(
-        full.service.registry.engine, "before_cursor_execute", lambda *a: told.append(a[2])
+        still.service.registry.engine, "before_cursor_execute", lambda *a: told.append(a[2])
     )
     for name in ("identifier", "code", "patient", "subject", "status", "_id"):
-        answer = full("GET", f"/fhir/Observation?{name}={quote(text)}")
+        answer = still("GET", f"/fhir/Observation?{name}={quote(text)}")
         assert answer.status_code == 200, answer.data
         assert "entry" not in answer.get_json(), (name, text)
     for place in (quote(text, safe=""), f"1/_history/{quote(text, safe='')}"):
-        assert full("GET", f"/fhir/Observation/{place}").status_code == 404
+        assert still("GET", f"/fhir/Observation/{place}").status_code == 404
     assert told
     marks = [
         mark
@@ -268,25 +270,25 @@ def test_x16_what_is_searched_for_is_bound_and_matched_by_the_letter(
         "_lastupdated=2026",
     ],
 )
-def test_x16_what_is_too_much_or_not_spoken_is_400(full: Sender, query: str) -> None:
-    answer = full("GET", f"/fhir/Observation?{query}")
+def test_x16_what_is_too_much_or_not_spoken_is_400(still: Sender, query: str) -> None:
+    answer = still("GET", f"/fhir/Observation?{query}")
     assert answer.status_code == 400, answer.data
     issue = answer.get_json()["issue"][0]
     assert len(issue["details"]["text"]) < 400
-    assert full("GET", f"/fhir/Observation?{query}", Prefer="handling=strict").status_code == 400
+    assert still("GET", f"/fhir/Observation?{query}", Prefer="handling=strict").status_code == 400
 
 
-def test_x16_the_limits_are_told(full: Sender) -> None:
-    answer = full("GET", "/fhir/Observation?code=" + ",".join("x" * 200))
+def test_x16_the_limits_are_told(still: Sender) -> None:
+    answer = still("GET", "/fhir/Observation?code=" + ",".join("x" * 200))
     assert "more than 100 values" in answer.text
-    assert "more than 100 parameters" in full("GET", f"/fhir/Observation?{'status=a&' * 101}").text
-    assert "0 to 500" in full("GET", "/fhir/Observation?_count=1e9").text
+    assert "more than 100 parameters" in still("GET", f"/fhir/Observation?{'status=a&' * 101}").text
+    assert "0 to 500" in still("GET", "/fhir/Observation?_count=1e9").text
 
 
-def test_x16_a_page_is_never_longer_than_the_most(full: Sender, monkeypatch: Any) -> None:
+def test_x16_a_page_is_never_longer_than_the_most(still: Sender, monkeypatch: Any) -> None:
     monkeypatch.setattr("fhirbridge.web.searching.MOST", 3)
     for count in ("999999999", "1" + "0" * 60):
-        assert len(found(full, f"Observation?_count={count}")) == 3
+        assert len(found(still, f"Observation?_count={count}")) == 3
 
 
 # -- strict and lenient
@@ -297,12 +299,12 @@ DROPPED = ["nonsense=1", "_typo=1", "_sort=date", "_elements=code", "_include=Ob
 
 @pytest.mark.parametrize("unknown", DROPPED)
 def test_r13_an_unknown_parameter_is_refused_or_dropped_and_told(
-    full: Sender, unknown: str
+    still: Sender, unknown: str
 ) -> None:
     url = f"/fhir/Observation?status=final&{unknown}&_count=2"
     for prefer in ("", "handling=strict", "return=minimal"):
-        assert full("GET", url, Prefer=prefer).status_code == 400
-    answer = full("GET", url, Prefer="handling=lenient")
+        assert still("GET", url, Prefer=prefer).status_code == 400
+    answer = still("GET", url, Prefer="handling=lenient")
     told = answer.get_json()
     assert links(answer)["self"].endswith("/Observation?status=final&_count=2")
     modes = [entry["search"]["mode"] for entry in told["entry"]]
@@ -310,24 +312,24 @@ def test_r13_an_unknown_parameter_is_refused_or_dropped_and_told(
     assert unknown.partition("=")[0] in str(told["entry"][2])
     assert not failed(validate(told))
     assert unknown not in links(answer)["next"]
-    assert full("GET", path(links(answer)["next"])).status_code == 200
+    assert still("GET", path(links(answer)["next"])).status_code == 200
 
 
 @pytest.mark.parametrize(
     "wrong",
     ["code:in=x", "date=yesterday", "_count=x", "code=", "_total=x", "_lastUpdated:not=2026"],
 )
-def test_r13_lenient_drops_no_filter_that_is_known(full: Sender, wrong: str) -> None:
-    answer = full("GET", f"/fhir/Observation?{wrong}", Prefer="handling=lenient")
+def test_r13_lenient_drops_no_filter_that_is_known(still: Sender, wrong: str) -> None:
+    answer = still("GET", f"/fhir/Observation?{wrong}", Prefer="handling=lenient")
     assert answer.status_code == 400
 
 
-def test_r13_a_read_takes_no_parameter_that_it_would_not_follow(full: Sender) -> None:
-    one = found(full, "Patient")[0]["id"]
+def test_r13_a_read_takes_no_parameter_that_it_would_not_follow(still: Sender) -> None:
+    one = found(still, "Patient")[0]["id"]
     url = f"/fhir/Patient/{one}?_elements=gender"
-    assert full("GET", url).status_code == 400
-    assert full("GET", url, Prefer="handling=lenient").status_code == 200
-    assert full("GET", f"/fhir/Patient/{one}?_format=json").status_code == 200
+    assert still("GET", url).status_code == 400
+    assert still("GET", url, Prefer="handling=lenient").status_code == 200
+    assert still("GET", f"/fhir/Patient/{one}?_format=json").status_code == 200
 
 
 # -- the new words of a search
@@ -349,9 +351,9 @@ def test_last_updated_filters_with_its_prefixes(full: Sender) -> None:
     assert ids("_lastUpdated=lt2020") == set()
 
 
-def test_what_is_included_comes_once_and_is_no_match(full: Sender) -> None:
+def test_what_is_included_comes_once_and_is_no_match(still: Sender) -> None:
     asked = "Observation?_include=Observation:subject&_include=Observation:patient:Patient&_count=3"
-    answer = full("GET", f"/fhir/{asked}&_revinclude=Provenance:target&_total=accurate")
+    answer = still("GET", f"/fhir/{asked}&_revinclude=Provenance:target&_total=accurate")
     told = answer.get_json()
     assert not failed(validate(told))
     modes = [(e["resource"]["resourceType"], e["search"]["mode"]) for e in told["entry"]]
@@ -367,16 +369,16 @@ def test_what_is_included_comes_once_and_is_no_match(full: Sender) -> None:
     assert targets == {f"Observation/{e['resource']['id']}/_history/1" for e in told["entry"][:3]}
 
 
-def test_ids_and_other_parameters_filter_together(full: Sender) -> None:
-    ids = ",".join(one["id"] for one in found(full, "Observation"))
-    assert len(found(full, f"Observation?_id={ids}")) == 5
-    assert len(found(full, f"Observation?_id={ids}&date=2026-03-02")) == 1
-    assert found(full, f"Observation?_id={ids}&status=amended") == []
+def test_ids_and_other_parameters_filter_together(still: Sender) -> None:
+    ids = ",".join(one["id"] for one in found(still, "Observation"))
+    assert len(found(still, f"Observation?_id={ids}")) == 5
+    assert len(found(still, f"Observation?_id={ids}&date=2026-03-02")) == 1
+    assert found(still, f"Observation?_id={ids}&status=amended") == []
 
 
 @pytest.mark.parametrize("query", ["_count=0", "_summary=count", "_summary=count&_count=3"])
-def test_the_total_alone(full: Sender, query: str) -> None:
-    told = full("GET", f"/fhir/Observation?{query}").get_json()
+def test_the_total_alone(still: Sender, query: str) -> None:
+    told = still("GET", f"/fhir/Observation?{query}").get_json()
     assert told["total"] == 5
     assert "entry" not in told
     assert [link["relation"] for link in told["link"]] == ["self"]
@@ -384,8 +386,8 @@ def test_the_total_alone(full: Sender, query: str) -> None:
 
 
 @pytest.mark.parametrize(("word", "has"), [("accurate", True), ("estimate", True), ("none", False)])
-def test_the_total_as_it_is_asked_for(full: Sender, word: str, has: bool) -> None:
-    assert ("total" in full("GET", f"/fhir/Observation?_total={word}").get_json()) == has
+def test_the_total_as_it_is_asked_for(still: Sender, word: str, has: bool) -> None:
+    assert ("total" in still("GET", f"/fhir/Observation?_total={word}").get_json()) == has
 
 
 def test_a_system_alone_finds_all_its_codes_and_a_backslash_hides_a_sign(full: Sender) -> None:
@@ -398,12 +400,12 @@ def test_a_system_alone_finds_all_its_codes_and_a_backslash_hides_a_sign(full: S
     assert found(full, "Condition?identifier=urn:a|x\\,y") == []
 
 
-def test_a_reference_may_be_our_own_url(full: Sender) -> None:
-    patient = found(full, "Patient?gender=female")[0]["id"]
+def test_a_reference_may_be_our_own_url(still: Sender) -> None:
+    patient = found(still, "Patient?gender=female")[0]["id"]
     url = f"http://localhost/fhir/Patient/{patient}"
-    assert len(found(full, f"Observation?subject={quote(url)}")) == 5
+    assert len(found(still, f"Observation?subject={quote(url)}")) == 5
     away = f"http://elsewhere.example.org/fhir/Patient/{patient}"
-    assert found(full, f"Observation?subject={quote(away)}") == []
+    assert found(still, f"Observation?subject={quote(away)}") == []
 
 
 def test_a_page_costs_as_many_queries_as_one_resource(full: Sender) -> None:

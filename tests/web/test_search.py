@@ -36,29 +36,29 @@ VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
         ("Patient?birthdate=1950", 1),
     ],
 )
-def test_search(full: Sender, query: str, number: int) -> None:
-    assert len(found(full, query)) == number
+def test_search(still: Sender, query: str, number: int) -> None:
+    assert len(found(still, query)) == number
 
 
-def test_search_by_patient_identifier_and_id(full: Sender) -> None:
-    female = found(full, "Patient?gender=female")[0]
+def test_search_by_patient_identifier_and_id(still: Sender) -> None:
+    female = found(still, "Patient?gender=female")[0]
     for way in (
         f"patient={female['id']}",
         f"patient=Patient/{female['id']}",
         f"subject=Patient/{female['id']}",
     ):
-        assert len(found(full, f"Condition?{way}")) == 1
-    own = found(full, f"Condition?patient={female['id']}")[0]
+        assert len(found(still, f"Condition?{way}")) == 1
+    own = found(still, f"Condition?patient={female['id']}")[0]
     for one in own["identifier"]:
-        assert len(found(full, f"Condition?identifier={one['system']}|{one['value']}")) == 1
-    assert found(full, f"Condition?_id={own['id']},none") == [own]
-    assert found(full, f"Condition?_id={own['id']}&code=none") == []
+        assert len(found(still, f"Condition?identifier={one['system']}|{one['value']}")) == 1
+    assert found(still, f"Condition?_id={own['id']},none") == [own]
+    assert found(still, f"Condition?_id={own['id']}&code=none") == []
 
 
-def test_pages_are_stable_and_nothing_is_lost_or_doubled(full: Sender) -> None:
+def test_pages_are_stable_and_nothing_is_lost_or_doubled(still: Sender) -> None:
     url, ids = "/fhir/Observation?_count=2", []
     for _ in range(3):
-        page = full("GET", url).get_json()
+        page = still("GET", url).get_json()
         ids += [entry["resource"]["id"] for entry in page["entry"]]
         links = {link["relation"]: link["url"] for link in page["link"]}
         url = links.get("next", "").removeprefix("http://localhost")
@@ -66,14 +66,14 @@ def test_pages_are_stable_and_nothing_is_lost_or_doubled(full: Sender) -> None:
     assert len(ids) == len(set(ids)) == 5
 
 
-def test_total_is_given_where_it_is_asked_for(full: Sender) -> None:
-    assert "total" not in full("GET", "/fhir/Observation").get_json()
-    answer = full("GET", "/fhir/Observation?_count=1&_total=accurate").get_json()
+def test_total_is_given_where_it_is_asked_for(still: Sender) -> None:
+    assert "total" not in still("GET", "/fhir/Observation").get_json()
+    answer = still("GET", "/fhir/Observation?_count=1&_total=accurate").get_json()
     assert (answer["total"], len(answer["entry"])) == (5, 1)
 
 
-def test_search_by_post_keeps_identifiers_out_of_urls(full: Sender) -> None:
-    answer = full(
+def test_search_by_post_keeps_identifiers_out_of_urls(still: Sender) -> None:
+    answer = still(
         "POST",
         "/fhir/Observation/_search",
         b"date=2026-03-03",
@@ -122,9 +122,9 @@ def test_what_is_served_refers_to_what_is_served(full: Sender) -> None:
     assert "reference" not in row.body["reasonReference"][0]
 
 
-def test_a_resource_served_is_valid_r4(full: Sender) -> None:
+def test_a_resource_served_is_valid_r4(still: Sender) -> None:
     from_door = [
-        r for t in ("Patient", "Condition", "Procedure", "Observation") for r in found(full, t)
+        r for t in ("Patient", "Condition", "Procedure", "Observation") for r in found(still, t)
     ]
     assert from_door
     for resource in from_door:
