@@ -50,7 +50,7 @@ def read(type: str, id: str) -> Response:
     served.must_hold(type)
     parameters()
     with served.service().registry.read(g.caller.site_id) as unit:
-        row = unit.resources.get(type, id)
+        row = served.find(unit, type, id)
         return _one(unit, row, type)
 
 
@@ -60,8 +60,8 @@ def vread(type: str, id: str, number: str) -> Response:
     served.must_hold(type)
     parameters()
     with served.service().registry.read(g.caller.site_id) as unit:
-        known = _VERSION.fullmatch(number)
-        row = unit.history.get(type, id, int(number)) if known else None
+        asked = _VERSION.fullmatch(number) and served.find(unit, type, id)
+        row = unit.history.get(type, id, int(number)) if asked else None
         return _one(unit, row, type)
 
 
@@ -73,7 +73,7 @@ def history(type: str, id: str) -> Response:
     raw = parameters("_count", "_since", "_cursor")
     path = f"{type}/{id}/_history"
     with served.service().registry.read(g.caller.site_id) as unit:
-        if unit.resources.get(type, id) is None:
+        if served.find(unit, type, id) is None:
             raise served.unknown(type)
         pager = served.pager(unit, path)
         given, page = pager.read(raw)

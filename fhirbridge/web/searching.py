@@ -200,8 +200,8 @@ def _values(name: str, text: str) -> list[str]:
     if len(parts) > MOST_VALUES or any(len(part) > LONGEST for part in parts):
         cause = f"it has more than {MOST_VALUES} values, or one of more than {LONGEST} letters"
         raise refused(name, cause, "ask several times")
-    if not all(parts):
-        raise refused(name, "a value is empty", "give a value, or leave the parameter out")
+    if not all(parts) or "\0" in text:
+        raise refused(name, "a value is empty or no text", "give a value, or leave it out")
     return parts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
@@ -20,6 +21,7 @@ from fhirbridge.web.paging import Pager
 from fhirbridge.web.service import Service
 
 Body = Mapping[str, Any]
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
 def service() -> Service:
@@ -39,6 +41,11 @@ def must_hold(type: str) -> None:
     if type not in PARAMETERS:
         cause = f"the registry holds no '{type}'"
         raise BridgeError(Issue("not-found", cause, f"it holds {', '.join(PARAMETERS)}"))
+
+
+def find(unit: Unit, type: str, id: str) -> ResourceRow | None:
+    """The resource, deleted or not; nothing that is no FHIR id is looked for."""
+    return unit.resources.get(type, id) if _ID.fullmatch(id) else None
 
 
 def unknown(type: str) -> BridgeError:

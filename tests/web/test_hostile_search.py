@@ -120,6 +120,7 @@ def test_x14_a_cursor_serves_its_own_query_alone(still: Sender) -> None:
         f"Observation?date=ge2026-03-02&status=final&_count=3&_cursor={cursor}",
         f"{query}&_cursor={cursor}&_cursor={cursor}",
         f"Condition?_cursor={cursor}",
+        f"{query.replace('Observation', 'Procedure')}&_cursor={cursor}",
         f"{query}&_cursor={cursor[:-2]}",
         f"{query}&_cursor={cursor[:20]}{'A' if cursor[20] != 'A' else 'B'}{cursor[21:]}",
         f"{query}&_cursor=",
@@ -223,7 +224,7 @@ def test_x16_what_is_searched_for_is_bound_and_matched_by_the_letter(
         answer = still("GET", f"/fhir/Observation?{name}={quote(text)}")
         assert answer.status_code == 200, answer.data
         assert "entry" not in answer.get_json(), (name, text)
-    for place in (quote(text, safe=""), f"1/_history/{quote(text, safe='')}"):
+    for place in (quote(text, safe=""), "a%00b", "x" * 65, f"1/_history/{quote(text, safe='')}"):
         assert still("GET", f"/fhir/Observation/{place}").status_code == 404
     assert told
     marks = [
@@ -242,6 +243,7 @@ def test_x16_what_is_searched_for_is_bound_and_matched_by_the_letter(
         "code=",
         "code=a,,b",
         "identifier=|",
+        "code=a%00b",
         "code=" + "x" * 1001,
         "identifier=" + "s" * 1001 + "|1",
         "_count=1e9",
