@@ -58,6 +58,23 @@ def test_a_client_that_signs_is_added_used_and_revoked(settings: Settings, keys:
     lab.site.service.registry.close()
 
 
+def test_a_client_that_publishes_its_keys_is_added_by_their_url(settings: Settings) -> None:
+    said = client("add", "--jwks-url", "https://lab.example.org/jwks", "--scope", "system/*.rs")
+    assert said.code == 0
+    assert (
+        "the keys that https://lab.example.org/jwks will say and the scopes system/*.rs" in said.err
+    )
+    registry = create_app(settings).extensions["fhirbridge"].registry
+    with registry.read() as unit:
+        kept = unit.signers.published(said.out.strip())
+    assert (kept.url, kept.tried_at, kept.fresh_until) == (
+        "https://lab.example.org/jwks",
+        None,
+        None,
+    )
+    registry.close()
+
+
 def test_without_scopes_it_has_those_of_an_api_key(settings: Settings, keys: Path) -> None:
     assert client("add", "--jwks", keys).err.endswith("the scopes system/*.cruds\n")
 
@@ -105,6 +122,9 @@ def test_without_our_own_url_it_is_said_that_no_tokens_are_given(
             "scope patient/*.rs: it is no system scope",
         ),
         (("--jwks", "KEYS", "--scope", "system/Observaton.rs"), "R4 has no resource type"),
+        (("--jwks", "KEYS", "--jwks-url", "https://lab.example.org/k"), "give one of --jwks and"),
+        (("--jwks-url", "http://lab.example.org/k"), "is not https -> give an https URL, or name"),
+        (("--jwks-url", "https://a:b@lab.example.org/k"), "holds a user name or password"),
         (("--jwks", "PRIVATE"), "keys[0]: it holds private or secret parts: d -> make a new key"),
     ],
 )
