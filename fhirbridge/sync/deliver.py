@@ -20,6 +20,7 @@ from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.spec import Block, FormMapping
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.deliveries import Delivery, DeliveryState
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.runs import Run, RunState
@@ -259,6 +260,9 @@ class Deliver:
         hospital = self.hospital
         with hospital.registry.unit(hospital.site.id) as unit:
             unit.deliveries.put(hospital.connection.id, parcel.row.id, **changes)
+            if changes.get("state") == "pending":  # told before it is sent: afterwards we may die
+                told = {"connection": hospital.connection.id, "record": parcel.row.record_id}
+                unit.audit.note("E", "deliver", actor=COMMAND_LINE, entities=told)
             unit.commit()
 
     def end(

@@ -53,6 +53,7 @@ def test_e16_a_worker_killed_around_the_commit(bridge: Bridge, point: str) -> No
     with bridge.serving() as door:
         assert bridge.post(door, bundle).status_code == 200
     assert story.told(bridge.export()) == story.truth(1)
+    assert "all is well" in bridge.say("verify")
 
 
 def test_e16_the_whole_service_killed_at_random_under_three_senders(bridge: Bridge) -> None:
@@ -80,6 +81,7 @@ def test_e16_the_whole_service_killed_at_random_under_three_senders(bridge: Brid
     end(process, signal.SIGTERM)
     assert kills >= 1
     assert story.told(bridge.export()) == story.truth(SUBJECTS)
+    assert "all is well" in bridge.say("verify")
 
 
 def _enrolled(bridge: Bridge, base: str) -> None:
@@ -103,6 +105,7 @@ def test_e16_a_pull_killed_between_pages_goes_on_where_it_stopped(
         assert killed >= 3
         assert done.stdout.splitlines()[-2:] == expected  # pages, counts, and that they tie
         assert bridge.export() == whole.export()
+        assert "all is well" in bridge.say("verify")
         again = bridge.say("pull", SITE)
         assert "= 0 applied" in again
 

@@ -49,6 +49,15 @@ def test_a_score_is_created_read_back_and_never_sent_again(ward: Ward) -> None:
     assert ward.sandbox.requests == []
 
 
+def test_u9_what_goes_to_a_hospital_is_in_the_audit_trail_once(ward: Ward) -> None:
+    ward.deliver()
+    ward.deliver()
+    with ward.registry.read(ward.site_id) as unit:
+        (told,) = (one for one in unit.trail.events() if one.event == "deliver")
+        assert unit.records.get(told.entities["record"]) is not None
+    assert told.entities["connection"] == ward.hospital.connection.id
+
+
 def test_a_create_whose_answer_is_lost_is_repeated_in_the_run(ward: Ward) -> None:
     ward.sandbox.fail(CREATE, served=True)
     assert ward.deliver().state == "complete"
