@@ -76,7 +76,9 @@ def running() -> Iterator[URL]:
 
 
 def _make(folder: Path, who: dict[str, object]) -> None:
-    told = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    told = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    # By default it then compares as people do, as many a server: what must not says COLLATE "C".
+    told += ["--locale-provider=icu", "--icu-locale=en"]
     made = subprocess.run(
         [binaries() / "initdb", "-D", folder / "data", *told],
         cwd=folder,

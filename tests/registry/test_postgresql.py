@@ -165,3 +165,12 @@ def test_a_reader_that_begins_with_nothing_still_has_one_view(
             writer.subjects.enrol("S-2", [])
             writer.commit()
         assert _names(reader) == ["S-1"]
+
+
+def test_every_text_is_compared_by_its_bytes(registry: Registry) -> None:
+    told = text(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = "
+        "'public' AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'"
+    )
+    with registry.engine.connect() as connection:
+        assert connection.execute(told).all() == []
