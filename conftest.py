@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -36,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the server, once: processes of xdist inherit where it is."""
     config.stash[_SERVING] = ExitStack()
     if config.getoption("--database") == "postgresql" and not databases.on_postgresql():
+        # Told to end, as by `timeout`, pytest ends as by Ctrl-C: it takes the server with it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         url = config.stash[_SERVING].enter_context(postgres.running())
         os.environ[databases.SERVER] = url.render_as_string()
         config.stash[_SERVING].callback(os.environ.pop, databases.SERVER)
