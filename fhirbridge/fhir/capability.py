@@ -10,7 +10,7 @@ from fhirbridge.fhir.search_parameters import PARAMETERS, includes
 
 _SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OPERATIONS = "http://hl7.org/fhir/OperationDefinition"
-MOST_ENTRIES = 100_000
+MOST_ENTRIES = 5_000  # of a Bundle
 
 _INTERACTIONS = ("read", "vread", "history-instance", "create", "update", "search-type")
 _TYPE: dict[str, Any] = {

@@ -11,6 +11,7 @@ from typing import Any
 
 from fhirbridge.fhir import bundle, verdict
 from fhirbridge.fhir.bundle import Entry
+from fhirbridge.fhir.capability import MOST_ENTRIES
 from fhirbridge.fhir.door import door
 from fhirbridge.outcome import BridgeError, Issue
 
@@ -19,8 +20,6 @@ _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
 # next page is, the client has judged for itself.
 _COVER = re.compile(r"Bundle\.(id|meta|language|identifier|timestamp|total|link)\b")
 PUSHED = ("transaction", "batch", "message")
-
-MOST_ENTRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True)

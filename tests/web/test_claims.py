@@ -205,4 +205,4 @@ def test_the_statement_is_read_by_a_strict_parser_and_valid_r4(token_url: str) -
 def test_x19_the_limits_stand_in_the_statement(door: Sender) -> None:
     told = _statement(door)["rest"][0]["documentation"]
     assert str(door.service.settings.max_body) in told
-    assert "100000 entries" in told
+    assert "5000 entries" in told
