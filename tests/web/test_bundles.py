@@ -143,3 +143,12 @@ def test_a_message_refused_as_a_whole_is_read_again_when_sent_again(door: Sender
     first, again = door("POST", "/fhir", wrong), door("POST", "/fhir", wrong)
     assert (first.status_code, again.status_code) == (400, 400)
     assert first.headers["X-Receipt"] == again.headers["X-Receipt"]
+
+
+def test_r19_an_unknown_modifier_extension_holds_its_entry(door: Sender) -> None:
+    turned = {"url": "https://hospital.example.org/not-really", "valueBoolean": True}
+    answer = door.push(score(3, modifierExtension=[turned]), lesion())
+    assert statuses(answer) == ["202 Accepted", "201 Created"]
+    assert door.fates(answer) == ["quarantined", "applied"]
+    assert "modifier" in str(door.receipt(answer)["entries"][0]["issues"])
+    assert door.records("assessment") == []

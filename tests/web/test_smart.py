@@ -265,7 +265,7 @@ HOSTILE: list[tuple[str, Callable[[Signing], str], str]] = [
 
 
 @pytest.mark.parametrize(("make", "told"), [h[1:] for h in HOSTILE], ids=[h[0] for h in HOSTILE])
-def test_a10_assertions_of_an_attacker(
+def test_a10_x10_assertions_of_an_attacker(
     lab: Signing, make: Callable[[Signing], str], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fetched(*_: object) -> None:

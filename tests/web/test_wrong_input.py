@@ -34,6 +34,8 @@ def test_r1_one_invalid_entry_refuses_the_whole_transaction(door: Sender) -> Non
 INVALID: list[tuple[str, Any, int, str]] = [
     ("no object", b"[]", 400, "no JSON object"),
     ("a key twice", b'{"a":1,"a":2}', 400, "twice"),
+    ("five thousand digits", b'{"a":' + b"9" * 5_000 + b"}", 400, "too many digits"),
+    ("half a surrogate pair", b'{"a":"\\ud800"}', 400, "surrogate"),
     ("NaN", b'{"a":NaN}', 400, "NaN"),
     ("too deep", b'{"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}", 400, "nested too deep"),
     ("no UTF-8", b'{"resourceType":"\xff"}', 400, "not UTF-8"),
@@ -52,7 +54,7 @@ INVALID: list[tuple[str, Any, int, str]] = [
 @pytest.mark.parametrize(
     ("body", "status", "told"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID]
 )
-def test_what_is_no_valid_message(door: Sender, body: Any, status: int, told: str) -> None:
+def test_r11_r18_what_is_no_valid_message(door: Sender, body: Any, status: int, told: str) -> None:
     answer = door("POST", "/fhir", body)
     assert answer.status_code == status
     outcome = answer.get_json()
