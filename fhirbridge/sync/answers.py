@@ -59,10 +59,13 @@ def issues_of(facts: Facts) -> list[Issue]:
 def answered(
     unit: Unit, lines: Sequence[ReceiptEntry], context: Context, *, invalid: Set[int]
 ) -> list[ReceiptEntry]:
-    """The lines, each entry's first with its answer."""
+    """The lines, each entry's first with its answer; one that was told before is not told anew."""
     rows = _rows(unit, [facts[0] for facts in by_entry(lines)], context)
     told: list[ReceiptEntry] = []
     for first, *others in by_entry(lines):
+        if first.answer is not None:
+            told += [first, *others]
+            continue
         row = _row_of(first, rows.get(first.record_id or "", []))
         status = 400 if first.position in invalid else _status((first, *others), row)
         told += [replace(first, answer=str(_answer(status, row))), *others]

@@ -130,7 +130,8 @@ class Work:
             if isinstance(found, Subject):
                 self.remember(entry, entry.resource, found)
         return [
-            replace(one, fate="superseded") if one.fate == "quarantined" else one for one in told
+            replace(one, fate="superseded", answer=None) if one.fate == "quarantined" else one
+            for one in told
         ]
 
     def settle(self, position: int, lines: list[Line]) -> list[ReceiptEntry]:

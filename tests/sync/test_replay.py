@@ -141,3 +141,13 @@ def test_an_error_is_withdrawn_by_what_its_resource_gave_whatever_it_says_now(wa
     stripped = {"identifier": {"system": "urn:oid:2.999.4", "value": "nobody"}}
     ward.push(score(3, id="o1", status="entered-in-error", subject=stripped))
     assert ward.records() == []
+
+
+def test_what_was_taken_keeps_its_answer_in_a_replay(ward: Ward, tmp_path: Path) -> None:
+    first = ward.push(score(3, id="s1"), UNKNOWN)
+    ward.push(score(5, id="s1", status="corrected"))
+    learn(ward, tmp_path)
+    again = replay(ward, first)
+    assert fates(again) == ["applied", "applied"]
+    assert again.entries[0].answer == first.entries[0].answer
+    assert str(again.entries[0].answer).startswith("201|")
