@@ -129,3 +129,16 @@ def client_revoke(workshop: Workshop, name: str, site_name: str) -> None:
         _note(unit, "U", "revoke", unit.clients.revoke(name))
         unit.commit()
     click.echo(f"{name} is no longer let in")
+
+
+@client.command("list")
+@_SITE
+@pass_workshop
+def client_list(workshop: Workshop, site_name: str) -> None:
+    """The senders of a site, and what each comes in with."""
+    with workshop.registry.read(workshop.site(site_name).id) as unit:
+        found = unit.clients.all()
+    for one in found:
+        way = f"fb_{one.prefix}_..." if one.scopes is None else f"signs; id {one.id}; {one.scopes}"
+        gone = f"; revoked {one.revoked_at:%Y-%m-%d}" if one.revoked_at else ""
+        click.echo(f"{one.name}: {way}{gone}")

@@ -58,6 +58,19 @@ def site_add(
     click.echo(f"what allows to read of a person: {consent}")
 
 
+@site.command("list")
+@pass_workshop
+def site_list(workshop: Workshop) -> None:
+    """The sites, and what waits at each."""
+    with workshop.registry.read(None) as unit:
+        sites = unit.sites.all()
+    for one in sites:
+        with workshop.registry.read(one.id) as unit:
+            people, waits = len(unit.subjects.all()), unit.quarantine.count_waiting()
+        told = f"unmatched {one.unmatched}, consent by {one.consent}"
+        click.echo(f"{one.name}: {told}; {people} enrolled, {waits} waiting")
+
+
 @click.group()
 def connection() -> None:
     """Hospital FHIR servers of a site."""

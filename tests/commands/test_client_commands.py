@@ -138,3 +138,16 @@ def test_what_is_refused(
     assert (said.code, said.out) == (1, "")
     assert told in said.err
     assert str(ec(2).as_dict(private=True)["d"]) not in said.err
+
+
+def test_sites_and_clients_are_listed_without_a_secret(settings: Settings, keys: Path) -> None:
+    key = typed("client", "add", "engine", "--site", "north").out.strip()
+    client("add", "--jwks", keys, "--scope", "system/*.rs")
+    client("revoke")
+    said = typed("client", "list", "--site", "north").out
+    prefix, secret = key.split("_")[1:]
+    assert f"engine: fb_{prefix}_..." in said
+    assert secret not in said
+    assert "system/*.rs; revoked" in said
+    told = typed("site", "list").out
+    assert told == "north: unmatched hold, consent by enrolment; 0 enrolled, 0 waiting\n"
