@@ -24,19 +24,19 @@ def on_postgresql() -> bool:
     return SERVER in os.environ
 
 
-def setting(folder: Path) -> str:
+def setting(folder: Path, *, kept: bool = False) -> str:
     """The value of the setting `database` that serves this folder: empty is SQLite's file in it."""
-    return url(folder) if on_postgresql() else ""
+    return url(folder, kept=kept) if on_postgresql() else ""
 
 
-def settings(folder: Path, **more: Any) -> Settings:
-    """The service's settings with its data in the folder."""
-    return Settings(data=folder, database=setting(folder), **more)
+def settings(folder: Path, *, kept: bool = False, **more: Any) -> Settings:
+    """The service's settings with its data in the folder. `kept`: for more tests than one."""
+    return Settings(data=folder, database=setting(folder, kept=kept), **more)
 
 
-def url(folder: Path) -> str:
+def url(folder: Path, *, kept: bool = False) -> str:
     """The folder's database, the same at every call."""
-    return _made(folder, _TEMPLATE) if on_postgresql() else _file(folder)
+    return _made(folder, _TEMPLATE, kept=kept) if on_postgresql() else _file(folder)
 
 
 def empty(folder: Path) -> str:
@@ -64,8 +64,8 @@ def _file(folder: Path) -> str:
     return f"sqlite:///{folder / 'registry.db'}"
 
 
-def _name(folder: Path) -> str:
-    return _mine() + hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+def _name(folder: Path, *, kept: bool) -> str:
+    return ("kept_" if kept else "") + _mine() + hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
 
 
 def _mine() -> str:
@@ -76,8 +76,8 @@ def _server() -> URL:
     return make_url(os.environ[SERVER])
 
 
-def _made(folder: Path, template: str) -> str:
-    name = _name(folder)
+def _made(folder: Path, template: str, *, kept: bool = False) -> str:
+    name = _name(folder, kept=kept)
     made = _server().set(database=name).render_as_string(hide_password=False)
     engine = create_engine(_server(), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -107,7 +107,7 @@ def _migrated(connection: Connection) -> None:
 
 
 def drop_mine() -> None:
-    """Drop what this process's tests have made so far."""
+    """Drop what this process's tests have made so far, and not what is kept for others."""
     engine = create_engine(_server(), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         names = connection.execute(text("SELECT datname FROM pg_database")).scalars().all()
