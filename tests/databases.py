@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect, make_url, text
 
 from fhirbridge.registry import database
 from fhirbridge.settings import Settings
@@ -49,11 +49,20 @@ def contents(folder: Path) -> bytes:
     if not on_postgresql():
         return b"".join(path.read_bytes() for path in folder.glob("registry.db*"))
     engine = create_engine(url(folder))
-    with engine.connect() as connection:
-        rows = [connection.execute(text(f'SELECT * FROM "{name}"')) for name in _tables(connection)]
-        values = [value for found in rows for row in found for value in row]
+    values = rows(engine)
     engine.dispose()
-    return b" ".join(v if isinstance(v, bytes) else str(v).encode() for v in values)
+    return values
+
+
+def rows(engine: Engine) -> bytes:
+    """Every value of every row that is there, in one order."""
+    with engine.connect() as connection:
+        found = [
+            row
+            for name in sorted(_tables(connection))
+            for row in sorted(map(repr, connection.execute(text(f'SELECT * FROM "{name}"'))))
+        ]
+    return "\n".join(found).encode()
 
 
 def _tables(connection: Connection) -> list[str]:
@@ -65,7 +74,9 @@ def _file(folder: Path) -> str:
 
 
 def _name(folder: Path, *, kept: bool) -> str:
-    return ("kept_" if kept else "") + _mine() + hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+    return (
+        ("kept_" if kept else "") + _mine() + hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+    )
 
 
 def _mine() -> str:

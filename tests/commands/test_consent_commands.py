@@ -8,6 +8,7 @@ import pytest
 
 from fhirbridge.app import create_app
 from fhirbridge.settings import Settings
+from tests import databases
 from tests.commands.typed import Said, typed
 from tests.web.sender import MRN, Sender, concept, score
 
@@ -19,6 +20,7 @@ WHY = ("--by", "nurse", "--reason", "by letter")
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
     monkeypatch.setenv("FHIRBRIDGE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("FHIRBRIDGE_DATABASE", databases.setting(tmp_path / "data"))
     assert at("site add north", site=False).code == 0
     assert at("subject enrol S-1", "--identifier", f"{MRN}|4711").code == 0
     sender = Sender.at(create_app(Settings.from_environment()), "north")

@@ -11,9 +11,9 @@ import pytest
 from fhirbridge.app import create_app
 from fhirbridge.library import Library
 from fhirbridge.outcome import BridgeError
-from fhirbridge.settings import Settings
 from fhirbridge.sync import additions
 from fhirbridge.sync.ingest import work_off
+from tests import databases
 from tests.sync.ward import MAPPINGS, Ward, chart, patient
 from tests.web.sender import SCT, Sender, concept, score
 
@@ -148,7 +148,7 @@ def test_a_line_that_new_files_contradict_is_named(ward: Ward, tmp_path: Path) -
 
 
 def test_a_line_of_one_site_is_not_that_of_another(tmp_path: Path) -> None:
-    app = create_app(Settings(data=tmp_path / "data"))
+    app = create_app(databases.settings(tmp_path / "data"))
     doors = [Sender.at(app, name) for name in ("alpha", "beta")]
     for door in doors:
         door.enrol("S-1", "4711")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.registry.messages import Message, Receipt
 from fhirbridge.sync.consent import standing
 from fhirbridge.sync.ingest import Incoming, ingest, work_off
+from tests import databases
 from tests.sync.ward import Ward, chart, match, patient
 from tests.web.sender import STUDY, concept, person, score, whose
 
@@ -65,16 +65,7 @@ def message(ward: Ward, receipt: Receipt) -> Message:
 
 def everything(ward: Ward) -> str:
     """The whole database as text."""
-    raw = ward.registry.engine.raw_connection()
-    try:
-        dump = "\n".join(raw.driver_connection.iterdump())  # type: ignore[union-attr]
-    finally:
-        raw.close()
-    return re.sub(r"X'([0-9A-F]*)'", lambda blob: _plain(blob[1]), dump)
-
-
-def _plain(blob: str) -> str:
-    return bytes.fromhex(blob).decode("utf-8", "replace")
+    return databases.rows(ward.registry.engine).decode()
 
 
 def secret(**more: Any) -> dict[str, Any]:
