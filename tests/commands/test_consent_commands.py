@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,14 @@ WHY = ("--by", "nurse", "--reason", "by letter")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sender]:
     monkeypatch.setenv("FHIRBRIDGE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("FHIRBRIDGE_DATABASE", databases.setting(tmp_path / "data"))
     assert at("site add north", site=False).code == 0
     assert at("subject enrol S-1", "--identifier", f"{MRN}|4711").code == 0
     sender = Sender.at(create_app(Settings.from_environment()), "north")
-    return sender
+    yield sender
+    sender.service.registry.close()
 
 
 def at(words: str, *more: str, site: bool = True) -> Said:
