@@ -11,7 +11,7 @@ from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.servers.auth import AUTHS
 from fhirbridge.servers.client import outcome_text
 from fhirbridge.study import records

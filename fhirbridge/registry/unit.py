@@ -16,8 +16,9 @@ from fhirbridge.registry.erasures import Erasures
 from fhirbridge.registry.history import History
 from fhirbridge.registry.ledger import Ledger
 from fhirbridge.registry.listings import Listings
-from fhirbridge.registry.messages import Messages, Quarantine, Receipts
+from fhirbridge.registry.messages import Messages, Quarantine
 from fhirbridge.registry.proposals import Origins, Proposals
+from fhirbridge.registry.receipts import Receipts
 from fhirbridge.registry.records import Records
 from fhirbridge.registry.resources import Resources
 from fhirbridge.registry.runs import Cursors, Runs

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from itertools import groupby
 
 from fhirbridge.outcome import Issue, failed
-from fhirbridge.registry.messages import ReceiptEntry
+from fhirbridge.registry.receipts import ReceiptEntry
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync.accept import Context

@@ -11,8 +11,9 @@ from fhirbridge.mapping.decode import Decoded, decode
 from fhirbridge.mapping.path import Path
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue, failed
-from fhirbridge.registry.messages import Message, ReceiptEntry
+from fhirbridge.registry.messages import Message
 from fhirbridge.registry.proposals import Origin
+from fhirbridge.registry.receipts import ReceiptEntry
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import Identifier

@@ -17,7 +17,8 @@ from typing import Any
 from fhirbridge.formats import fhir_json, judged_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.messages import KEPT, Message, Receipt, ReceiptEntry
+from fhirbridge.registry.messages import KEPT, Message
+from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import same
 from fhirbridge.sync.consent import Gate

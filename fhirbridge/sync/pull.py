@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from fhirbridge.crash import Crash
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.messages import Receipt, ReceiptEntry
+from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit

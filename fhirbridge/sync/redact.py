@@ -12,7 +12,8 @@ from typing import Any
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError
-from fhirbridge.registry.messages import Message, ReceiptEntry
+from fhirbridge.registry.messages import Message
+from fhirbridge.registry.receipts import ReceiptEntry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync.consent import Gate
 

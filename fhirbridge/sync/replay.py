@@ -15,7 +15,8 @@ from typing import Any
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.registry.messages import Held, Receipt
+from fhirbridge.registry.messages import Held
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import ingest

@@ -15,7 +15,7 @@ from uuid import uuid4
 from flask import Flask, Response, g, request
 
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.web import access, logs
 from fhirbridge.web.service import Service
 from fhirbridge.web.throttle import Throttled

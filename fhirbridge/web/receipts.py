@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.listings import MessageHead
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.web.errors import answer
 from fhirbridge.web.issues import IssueSchema
 

@@ -9,7 +9,7 @@ from typing import Any
 from flask import g, request
 
 from fhirbridge.outcome import BridgeError
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync import additions
 from fhirbridge.sync.ingest import Incoming, ingest, preview
 from fhirbridge.web import bodies, entrance, pushed, served

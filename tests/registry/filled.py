@@ -9,8 +9,9 @@ from typing import Any
 
 from fhirbridge.registry import Unit
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
-from fhirbridge.registry.messages import Held, Message, Receipt, ReceiptEntry
+from fhirbridge.registry.messages import Held, Message
 from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 from fhirbridge.registry.records import Record
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.runs import Run

@@ -8,7 +8,7 @@ import pytest
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import Registry
-from fhirbridge.registry.messages import Receipt, ReceiptEntry
+from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 
 ISSUE = Issue("unknown-code", "no line for 'x'", "add one", "Condition.code", severity="warning")
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fhirbridge.formats import fhir_json
-from fhirbridge.registry.messages import Message, Receipt
+from fhirbridge.registry.messages import Message
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync.consent import standing
 from fhirbridge.sync.ingest import Incoming, ingest, work_off
 from tests import databases

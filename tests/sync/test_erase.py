@@ -15,7 +15,7 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import tables
 from fhirbridge.registry.erasures import _OF_ORIGINS, _OF_RECORDS, _OF_RESOURCES, _OF_SUBJECT
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol
 from fhirbridge.sync.erase import Erased, erase

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync import review
 from fhirbridge.sync.ingest import work_off
 from tests.sync.ward import Ward, patient

@@ -10,7 +10,7 @@ import pytest
 
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.formats import fhir_json
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync.ingest import Incoming, ingest
 from fhirbridge.sync.references import targets_first
 from tests.sync.ward import Ward, match, page, patient

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fhirbridge.library import Library
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync.ingest import work_off
 from tests.sync.ward import MAPPINGS, Ward, chart, patient
 from tests.web.sender import concept, score

@@ -10,7 +10,7 @@ import pytest
 from fhirbridge.formats import fhir_json
 from fhirbridge.library import Library
 from fhirbridge.outcome import BridgeError
-from fhirbridge.registry.messages import Receipt
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import additions
 from fhirbridge.sync.ingest import Incoming, ingest

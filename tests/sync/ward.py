@@ -14,7 +14,8 @@ from flask import Request, Response
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.library import Library
-from fhirbridge.registry.messages import Held, Receipt
+from fhirbridge.registry.messages import Held
+from fhirbridge.registry.receipts import Receipt
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.store import Registry
 from fhirbridge.sandbox.faults import Hook

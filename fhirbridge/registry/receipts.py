@@ -1,0 +1,125 @@
+"""Receipts: of each message what became of it, entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select
+
+from fhirbridge.outcome import Issue
+from fhirbridge.registry import tables
+from fhirbridge.registry.scope import Scope, not_found
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptEntry:
+    """What became of one fact of one entry of a message. Its facts have the parts 0, 2, 4 ...; the
+    first is that of which most became, and stands for the entry."""
+
+    position: int
+    part: int
+    fate: str
+    resource_type: str | None = None
+    source_id: str | None = None
+    identifier: str | None = None
+    record_id: str | None = None
+    rule: str | None = None
+    mapping_version: str | None = None
+    issues: tuple[Issue, ...] = ()
+    subject_id: str | None = None
+    answer: str | None = None  # `status|location|lastModified`, as the sender was told
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    id: str
+    message_id: str
+    state: str
+    counts: Mapping[str, int]
+    issues: tuple[Issue, ...]
+    created_at: datetime
+    entries: tuple[ReceiptEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _ReceiptRow:
+    id: str
+    message_id: str
+    state: str
+    counts: Mapping[str, int]
+    issues: tuple[Issue, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    scope: Scope
+
+    def save(self, receipt: Receipt) -> Receipt:
+        """The receipt as stored. A message's second receipt replaces the first and keeps its id."""
+        self.scope.put(
+            tables.receipt,
+            once=("message_id",),
+            told=("state", "counts", "issues", "created_at"),
+            id=receipt.id,
+            message_id=receipt.message_id,
+            state=receipt.state,
+            counts=dict(receipt.counts),
+            issues=receipt.issues,
+            created_at=receipt.created_at,
+        )
+        stored = self._one(tables.receipt.c.message_id == receipt.message_id)
+        if stored is None:
+            raise not_found("receipt")
+        entry = tables.receipt_entry
+        self.scope.affected(self.scope.delete(entry).where(entry.c.receipt_id == stored.id))
+        rows = [{"receipt_id": stored.id, **_flat(each)} for each in receipt.entries]
+        self.scope.add_many(entry, rows)
+        return self._whole(stored)
+
+    def get(self, receipt_id: str) -> Receipt | None:
+        found = self._one(tables.receipt.c.id == receipt_id)
+        return None if found is None else self._whole(found)
+
+    def of_message(self, message_id: str) -> Receipt | None:
+        found = self._one(tables.receipt.c.message_id == message_id)
+        return None if found is None else self._whole(found)
+
+    def named(self, source: str, resource_type: str, identifier: str) -> list[tuple[str, str]]:
+        """Record and rule of what this source sent under its own identifier, each pair once."""
+        entry, receipt, message = tables.receipt_entry.c, tables.receipt.c, tables.message.c
+        of_receipt = and_(receipt.site_id == entry.site_id, receipt.id == entry.receipt_id)
+        of_message = and_(message.site_id == receipt.site_id, message.id == receipt.message_id)
+        found = (
+            select(entry.record_id, entry.rule)
+            .join(tables.receipt, of_receipt)
+            .join(tables.message, of_message)
+            .where(
+                entry.site_id == self.scope.site_id,
+                entry.identifier == identifier,
+                entry.resource_type == resource_type,
+                entry.record_id.is_not(None),
+                message.source == source,
+            )
+        )
+        return [(record, rule) for record, rule in self.scope.connection.execute(found.distinct())]
+
+    def _one(self, named: ColumnElement[bool]) -> _ReceiptRow | None:
+        rows = self.scope.select(tables.receipt, _ReceiptRow)
+        return self.scope.one(_ReceiptRow, rows.where(named))
+
+    def _whole(self, row: _ReceiptRow) -> Receipt:
+        entry = tables.receipt_entry
+        rows = self.scope.select(entry, ReceiptEntry).where(entry.c.receipt_id == row.id)
+        ordered = rows.order_by(entry.c.position, entry.c.part)
+        entries = tuple(self.scope.many(ReceiptEntry, ordered))
+        return Receipt(
+            row.id, row.message_id, row.state, row.counts, row.issues, row.created_at, entries
+        )
+
+
+def _flat(entry: ReceiptEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in ReceiptEntry.__slots__}
