@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,6 +106,18 @@ class Receipts:
             )
         )
         return [(record, rule) for record, rule in self.scope.connection.execute(found.distinct())]
+
+    def subjects(self, message_ids: Collection[str]) -> list[str]:
+        """The ids of everyone of whom these messages told, each once."""
+        entry, receipt = tables.receipt_entry.c, tables.receipt.c
+        of_receipt = and_(receipt.site_id == entry.site_id, receipt.id == entry.receipt_id)
+        whose = select(entry.subject_id).join(tables.receipt, of_receipt).distinct()
+        found = whose.where(
+            entry.site_id == self.scope.site_id,
+            receipt.message_id.in_([*message_ids]),
+            entry.subject_id.is_not(None),
+        )
+        return list(self.scope.connection.execute(found.order_by(entry.subject_id)).scalars())
 
     def _one(self, named: ColumnElement[bool]) -> _ReceiptRow | None:
         rows = self.scope.select(tables.receipt, _ReceiptRow)

@@ -78,7 +78,9 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
+def caller(
+    registry: Registry, authorization: str, api_key: str, *, request_id: str | None = None
+) -> Caller:
     """The client of `Authorization: Bearer KEY-OR-TOKEN` or `X-API-Key: KEY`; else `BridgeError`
     (login).
     """
@@ -94,7 +96,7 @@ def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
         fits = hmac.compare_digest(_hash(secret), known)
         site = unit.sites.by_id(client.site_id) if client and fits else None
     if client is not None and not fits:
-        with registry.unit(client.site_id) as unit:
+        with registry.unit(client.site_id, request_id=request_id) as unit:
             actor = f"client:{client.name}"
             unit.audit.note("E", "login-refused", actor=actor, outcome="refused")
             unit.commit()

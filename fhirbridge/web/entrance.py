@@ -48,7 +48,7 @@ def _let_in(service: Service) -> None:
     headers = request.headers
     authorization, api_key = headers.get("Authorization", ""), headers.get("X-API-Key", "")
     try:
-        g.caller = access.caller(service.registry, authorization, api_key)
+        g.caller = access.caller(service.registry, authorization, api_key, request_id=g.request_id)
     except BridgeError as fault:
         if fault.issues[0].category == "login":
             login_failed(service)

@@ -51,12 +51,12 @@ def refusal(issues: Sequence[Issue], status: int) -> Response:
 
 
 def install(app: Flask) -> None:
-    app.register_error_handler(BridgeError, _bridge_error)
+    app.register_error_handler(BridgeError, failure)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
 
-def _bridge_error(fault: BridgeError) -> Response:
+def failure(fault: BridgeError) -> Response:
     fault = _told(fault)
     status = fault.policy.status
     made = refusal(fault.issues, status)

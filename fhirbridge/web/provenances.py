@@ -24,8 +24,10 @@ from fhirbridge.web.errors import answer
 from fhirbridge.web.paging import Pairs
 from fhirbridge.web.reading import parameters
 from fhirbridge.web.searches import provenances as made_of
+from fhirbridge.web.watched import watch
 
 provenances = Blueprint("fhir_provenance", __name__, url_prefix=f"/fhir/{TYPE}")
+watch(provenances, "resources")
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
     {name: Parameter("reference", ("target",)) for name in ("target", "patient")}
 )

@@ -17,13 +17,15 @@ from fhirbridge.outcome import Issue, operation_outcome
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import is_date
-from fhirbridge.web import links, searching, served, speaking
+from fhirbridge.web import links, searching, served, speaking, trail
 from fhirbridge.web.errors import answer
 from fhirbridge.web.paging import Pairs
+from fhirbridge.web.watched import watch
 
 RELEASED = "2026-11-23"  # the CapabilityStatement's date, which changes with what is wired
 reading = Blueprint("fhir", __name__, url_prefix="/fhir")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+watch(reading, "resources")
 
 
 @reading.before_request
@@ -118,6 +120,7 @@ def _one(unit: Unit, row: ResourceRow | None, type: str) -> Response:
     """The version, or that it is gone, not known, or just what the client has."""
     if row is None:
         raise served.unknown(type)
+    trail.shows([row])
     if row.deleted:
         issue = Issue("not-found", "its record was withdrawn", "nothing to do")
         return answer(operation_outcome([issue]), 410)

@@ -10,10 +10,13 @@ from marshmallow import Schema, fields
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.listings import MessageHead
 from fhirbridge.registry.receipts import Receipt
+from fhirbridge.web import trail
 from fhirbridge.web.errors import answer
 from fhirbridge.web.issues import IssueSchema
+from fhirbridge.web.watched import watch
 
 receipts = Blueprint("receipts", __name__, url_prefix="/receipts")
+watch(receipts, "receipts")
 
 
 class EntrySchema(Schema):
@@ -62,6 +65,7 @@ def find(id: str) -> dict[str, Any]:
     if receipt is None or message is None or not (own or g.caller.scopes.allow("*", "r")):
         cause = "there is no receipt with this id"
         raise BridgeError(Issue("not-found", cause, "take it from the answer's X-Receipt header"))
+    trail.shows([receipt])
     return _told(receipt, message)
 
 

@@ -13,12 +13,14 @@ from fhirbridge.fhir.search_parameters import PARAMETERS
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import provenance
-from fhirbridge.web import bodies, links, searching, served, speaking
+from fhirbridge.web import bodies, links, searching, served, speaking, trail
 from fhirbridge.web.errors import answer
 from fhirbridge.web.paging import Pairs
 from fhirbridge.web.searching import PROVENANCE, Search
+from fhirbridge.web.watched import watch
 
 searches = Blueprint("fhir_search", __name__, url_prefix="/fhir")
+watch(searches, "resources")
 Other = tuple[str, str, Mapping[str, Any]]  # mode, fullUrl, resource
 
 
@@ -104,7 +106,8 @@ def _references(rows: Sequence[ResourceRow], elements: set[str]) -> list[tuple[s
 def provenances(unit: Unit, rows: Sequence[ResourceRow]) -> list[tuple[str, Mapping[str, Any]]]:
     """(fullUrl, Provenance) of those of the versions whose revision is known."""
     makings = unit.history.makings(rows)
-    told = ((row, makings.get((row.record_id, row.revision))) for row in rows)
+    told = [(row, making) for row in rows if (making := makings.get((row.record_id, row.revision)))]
+    trail.shows(row for row, _ in told)
     site, mappings, base = g.caller.site_name, served.mappings(), served.base()
     return [
         (
@@ -112,5 +115,4 @@ def provenances(unit: Unit, rows: Sequence[ResourceRow]) -> list[tuple[str, Mapp
             provenance.resource(mappings, row, making, site=site),
         )
         for row, making in told
-        if making is not None
     ]

@@ -16,7 +16,7 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import project
-from fhirbridge.web import searching
+from fhirbridge.web import searching, trail
 from fhirbridge.web.paging import Pager
 from fhirbridge.web.service import Service
 
@@ -60,6 +60,7 @@ def body(unit: Unit, row: ResourceRow) -> Body:
 
 def bodies(unit: Unit, rows: Sequence[ResourceRow]) -> list[Body]:
     """The resources as they are served; as many queries for a page as for one."""
+    trail.shows(rows)
     makings = unit.history.makings(rows)
     made: list[Body] = []
     for row, linked in zip(rows, project.linked(unit, mappings(), rows), strict=True):

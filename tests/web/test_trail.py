@@ -10,8 +10,10 @@ from sqlalchemy import text
 from fhirbridge.registry.audit import Event
 from fhirbridge.settings import Settings
 from tests import databases
-from tests.web.sender import Sender, bundle, lesion, person, score
+from tests.web.sender import Sender, bundle, found, lesion, person, score, whose
 from tests.web.signing import BASE, Signing
+
+UUID = "0b0d1c5e-98e2-4d0b-8c8b-3c1b5a4f0d11"
 
 
 @pytest.fixture
@@ -45,11 +47,11 @@ def told(event: Event) -> tuple[str, str, str, str]:
 
 def test_u1_a_push_is_one_event_with_its_message_and_receipt(door: Sender) -> None:
     before = len(events(door))
-    answer = door("POST", "/fhir", bundle(score(), lesion()), X_Request_Id="0123456789abcdef-01")
+    answer = door("POST", "/fhir", bundle(score(), lesion()), X_Request_Id=UUID)
     one = last(door)
     assert len(events(door)) == before + 1
     assert told(one) == ("client:engine", "U", "push", "done")
-    assert one.request_id == "0123456789abcdef-01"
+    assert one.request_id == UUID
     receipt = door.receipt(answer)
     named = (one.entities["message"], one.entities["receipt"])
     assert named == (receipt["message_id"], receipt["id"])
@@ -105,7 +107,102 @@ def test_u4_what_scopes_do_not_allow_is_told(door: Sender) -> None:
     assert told(last(door)) == ("client:lab", "E", "forbidden", "refused")
 
 
-@pytest.mark.parametrize("given", ["", "short", "Jane Canary, born 1950", "x" * 65, "a\u00e9" * 10])
+# Of each route that shows something: an URL of it that finds, and the word that the trail has.
+READS = {
+    "/fhir/<type>": ("/fhir/Observation", "search"),
+    "/fhir/<type>/_search": ("/fhir/Observation/_search", "search"),
+    "/fhir/<type>/<id>": ("/fhir/{resource}", "read"),
+    "/fhir/<type>/<id>/_history": ("/fhir/{resource}/_history", "history"),
+    "/fhir/<type>/<id>/_history/<number>": ("/fhir/{resource}/_history/1", "vread"),
+    "/fhir/Provenance": ("/fhir/Provenance?target={resource}", "search"),
+    "/fhir/Provenance/_search": ("/fhir/Provenance/_search?target={resource}", "search"),
+    "/fhir/Provenance/<id>": ("/fhir/Provenance/{provenance}", "read"),
+    "/receipts/<id>": ("/receipts/{receipt}", "read"),
+    "/api/v1/receipts": ("/api/v1/receipts", "search"),
+    "/api/v1/receipts/<id>": ("/api/v1/receipts/{receipt}", "read"),
+    "/api/v1/messages": ("/api/v1/messages", "search"),
+    "/api/v1/messages/<id>": ("/api/v1/messages/{message}", "read"),
+    "/api/v1/messages/<id>/body": ("/api/v1/messages/{message}/body", "read"),
+    "/api/v1/quarantine": ("/api/v1/quarantine", "search"),
+    "/api/v1/quarantine/<id>": ("/api/v1/quarantine/{held}", "read"),
+    "/api/v1/subjects": ("/api/v1/subjects", "search"),
+    "/api/v1/subjects/<study_id>": ("/api/v1/subjects/S-1", "read"),
+    "/api/v1/records": ("/api/v1/records?form=assessment", "search"),
+    "/api/v1/records/<id>": ("/api/v1/records/{record}", "read"),
+    "/api/v1/records/<id>/history": ("/api/v1/records/{record}/history", "history"),
+    "/api/v1/proposals": ("/api/v1/proposals?status=accepted", "search"),
+    "/api/v1/proposals/<id>": ("/api/v1/proposals/{proposal}", "read"),
+}
+# What these routes show is of no person, or is told by an event of its own.
+SILENT = {
+    "/fhir/metadata", "/fhir/.well-known/smart-configuration", "/healthz", "/readyz", "/metrics",
+    "/static/<path:filename>", "/api/v1/openapi.json",
+}  # fmt: skip
+OF_MANY = {"messages", "receipts", "quarantine"}  # whose lists tell ids of theirs, and nobody's
+
+
+@pytest.fixture
+def told_of(door: Sender) -> dict[str, str]:
+    """One of everything that is shown, by the names in `READS`."""
+    pushed = door.push(score(), score(subject=whose("nobody")))
+    resource = pushed.get_json()["entry"][0]["response"]["location"].split("/_history")[0]
+    receipt = door.receipt(pushed)
+    made = found(door, f"Provenance?target={resource}")[0]["id"]
+    with door.service.registry.read(door.site_id) as unit:
+        held = unit.quarantine.waiting()[0].id
+        record = unit.records.all("assessment")[0].id
+        proposal = next(iter(unit.proposals.accepted(record).values())).id
+    named = {"receipt": receipt["id"], "message": receipt["message_id"], "provenance": made}
+    return {**named, "resource": resource, "held": held, "record": record, "proposal": proposal}
+
+
+def shows(door: Sender) -> set[str]:
+    rules = door.app.url_map.iter_rules()
+    return {r.rule for r in rules if "GET" in (r.methods or ()) or r.rule.endswith("_search")}
+
+
+def test_u1_every_route_that_shows_something_is_known(door: Sender) -> None:
+    assert shows(door) == READS.keys() | SILENT, "give the new route a line in READS"
+
+
+@pytest.mark.parametrize("rule", READS)
+def test_u1_every_route_that_shows_something_is_one_event(
+    door: Sender, told_of: dict[str, str], rule: str
+) -> None:
+    url, event = READS[rule]
+    posts = rule.endswith("_search")
+    before = len(events(door))
+    headers = {"Content_Type": "application/x-www-form-urlencoded"} if posts else {}
+    body = b"" if posts else None
+    answer = door("POST" if posts else "GET", url.format(**told_of), body, **headers)
+    assert answer.status_code == 200
+    assert len(events(door)) == before + 1
+    one = last(door)
+    letter = "E" if event == "search" else "R"
+    assert told(one) == ("client:engine", letter, event, "done")
+    assert one.request_id == answer.headers["X-Request-Id"]
+    of_heads = event == "search" and OF_MANY & one.entities.keys()
+    nobody = of_heads or "quarantine" in one.entities or url.endswith("{message}")
+    assert one.entities["subjects"] == ([] if nobody else [subject(door)])
+    assert any(ids for kind, ids in one.entities.items())
+
+
+@pytest.mark.parametrize("rule", READS)
+def test_u7_without_the_trail_no_route_shows_anything(
+    door: Sender, told_of: dict[str, str], rule: str
+) -> None:
+    with door.service.registry.engine.begin() as connection:
+        connection.execute(text("DELETE FROM audit_head"))
+    posts = rule.endswith("_search")
+    headers = {"Content_Type": "application/x-www-form-urlencoded"} if posts else {}
+    answer = door("POST" if posts else "GET", READS[rule][0].format(**told_of), b"", **headers)
+    assert answer.status_code == 503
+    assert answer.get_json().keys() & {"issue", "issues"}
+
+
+@pytest.mark.parametrize(
+    "given", ["", "short", "0123456789abcdef-01", "Jane Canary, born 1950", UUID + "0"]
+)
 def test_u6_a_request_id_that_may_be_a_name_is_not_taken(door: Sender, given: str) -> None:
     door("GET", "/fhir/Observation", X_Request_Id=given)
     request = last(door).request_id

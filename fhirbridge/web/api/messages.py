@@ -17,6 +17,7 @@ from fhirbridge.web.api.noun import (
     may_read,
     no_such,
     page_of,
+    shown,
     told,
     wanted,
 )
@@ -54,7 +55,7 @@ def one(id: str) -> MessageHead:
         found = unit.listings.message(id)
     if found is None:
         raise no_such("message", _REMEDY)
-    return found
+    return shown(found)
 
 
 @noun.binary("/<id>/body")
@@ -65,7 +66,7 @@ def body(id: str) -> Response:
         found = unit.messages.get(id)
     if found is None:
         raise no_such("message", _REMEDY)
-    made = Response(found.body, content_type="application/fhir+json")
+    made = Response(shown(found).body, content_type="application/fhir+json")
     made.headers["Content-Disposition"] = f'attachment; filename="message-{found.id}.json"'
     made.headers["X-Content-Type-Options"] = "nosniff"
     return made

@@ -18,14 +18,16 @@ from webargs.flaskparser import FlaskParser
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.listings import Page, Wanted
-from fhirbridge.web import access
+from fhirbridge.web import access, trail
 from fhirbridge.web.api.document import PREFIX
 from fhirbridge.web.issues import IssuesSchema
 from fhirbridge.web.service import Service
+from fhirbridge.web.watched import watch
 
 MOST = 500
 FHIR_JSON = "application/fhir+json"
 _ALWAYS = (401, 403, 429, 500, 503)
+Shown = TypeVar("Shown", bound=trail.Row)
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -65,6 +67,7 @@ class Noun:
         prefix = f"{PREFIX}/{self.name}"
         made = Blueprint(f"api-{self.name}", __name__, url_prefix=prefix, description=self.meaning)
         made.ARGUMENTS_PARSER = Reader()
+        watch(made, self.name)
         object.__setattr__(self, "blueprint", made)
 
     def route(
@@ -143,6 +146,7 @@ def wanted(given: dict[str, Any]) -> Wanted:
 
 
 def told(page: Page[Any], make: Callable[[Any], Any] = lambda row: row) -> Mapping[str, Any]:
+    trail.shows(page.items)
     return {"items": [make(row) for row in page.items], "next": page.next}
 
 
@@ -154,6 +158,12 @@ def here() -> Service:
 def caller() -> access.Caller:
     made: access.Caller = g.caller
     return made
+
+
+def shown(row: Shown) -> Shown:
+    """The row, which the audit trail will tell of."""
+    trail.shows([row])
+    return row
 
 
 def may_read() -> None:

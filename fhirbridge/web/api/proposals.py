@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import g
 from marshmallow import Schema, fields, validate
 
 from fhirbridge.registry.proposals import Proposal
@@ -19,6 +20,7 @@ from fhirbridge.web.api.noun import (
     may_read,
     no_such,
     page_of,
+    shown,
     told,
     wanted,
 )
@@ -73,14 +75,14 @@ def listed(given: dict[str, Any]) -> Any:
 def one(id: str) -> Proposal:
     may_read()
     with here().registry.read(caller().site_id) as unit:
-        return _known(unit, id)
+        return shown(_known(unit, id))
 
 
 @noun.route("/<id>/accept", ProposalSchema, body=DecisionSchema, refusals=(400, 404, 409, 422))
 def accept(decision: dict[str, Any], id: str) -> Proposal:
     """The record takes the value, as a revision that names who and why."""
     may_decide()
-    with here().registry.unit(caller().site_id) as unit:
+    with here().registry.unit(caller().site_id, request_id=g.request_id) as unit:
         _known(unit, id)
         mappings = additions.mappings(here().library, unit, caller().site_name)
         review.accept(unit, mappings, id, by=_person(decision), reason=decision["reason"])
@@ -93,7 +95,7 @@ def accept(decision: dict[str, Any], id: str) -> Proposal:
 def refuse(decision: dict[str, Any], id: str) -> Proposal:
     """The record stays as it is."""
     may_decide()
-    with here().registry.unit(caller().site_id) as unit:
+    with here().registry.unit(caller().site_id, request_id=g.request_id) as unit:
         _known(unit, id)
         review.refuse(unit, id, by=_person(decision), reason=decision["reason"])
         made = _known(unit, id)

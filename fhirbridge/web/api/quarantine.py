@@ -17,6 +17,7 @@ from fhirbridge.web.api.noun import (
     may_read,
     no_such,
     page_of,
+    shown,
     told,
     wanted,
 )
@@ -62,4 +63,4 @@ def one(id: str) -> Held:
         found = unit.listings.held(id)
     if found is None:
         raise no_such("quarantined part", "list what waits")
-    return found
+    return shown(found)

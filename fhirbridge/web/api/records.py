@@ -19,6 +19,7 @@ from fhirbridge.web.api.noun import (
     may_read,
     no_such,
     page_of,
+    shown,
     told,
     wanted,
 )
@@ -128,4 +129,4 @@ def _known(unit: Unit, id: str) -> Record:
     record = unit.records.get(id)
     if record is None:
         raise no_such("record", "take it from a receipt's record_id")
-    return record
+    return shown(record)

@@ -14,6 +14,7 @@ from fhirbridge.web.api.noun import (
     may_read,
     no_such,
     page_of,
+    shown,
     told,
     wanted,
 )
@@ -52,4 +53,5 @@ def one(study_id: str) -> Any:
         records = unit.records.all(subject_id=found.id) if found else []
     if found is None:
         raise no_such("subject", "enrol it first")
+    shown(found)
     return {"study_id": found.study_id, "created_at": found.created_at, "records": records}
