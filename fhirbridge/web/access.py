@@ -78,9 +78,15 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def caller(
-    registry: Registry, authorization: str, api_key: str, *, request_id: str | None = None
-) -> Caller:
+class NotIn(BridgeError):
+    """No valid credential; `whose` is the client whose key's prefix came with another secret."""
+
+    def __init__(self, issue: Issue, *, whose: Caller | None) -> None:
+        super().__init__(issue)
+        self.whose = whose
+
+
+def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
     """The client of `Authorization: Bearer KEY-OR-TOKEN` or `X-API-Key: KEY`; else `BridgeError`
     (login).
     """
@@ -95,15 +101,11 @@ def caller(
         known = client.secret_hash if client else _NOBODY
         fits = hmac.compare_digest(_hash(secret), known)
         site = unit.sites.by_id(client.site_id) if client and fits else None
-    if client is not None and not fits:
-        with registry.unit(client.site_id, request_id=request_id) as unit:
-            actor = f"client:{client.name}"
-            unit.audit.note("E", "login-refused", actor=actor, outcome="refused")
-            unit.commit()
     if client is None or site is None:
         cause = "no valid key came with the request" if given else "no key came with the request"
         remedy = "send 'Authorization: Bearer KEY' with the key that the registry gave your site"
-        raise BridgeError(Issue("login", cause, remedy))
+        whose = Caller(client.site_id, "", client.name) if client else None
+        raise NotIn(Issue("login", cause, remedy), whose=whose)
     return Caller(site.id, site.name, client.name)
 
 

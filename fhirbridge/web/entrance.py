@@ -10,13 +10,14 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.receipts import Receipt
-from fhirbridge.web import access, logs
+from fhirbridge.web import access, logs, trail
 from fhirbridge.web.service import Service
 from fhirbridge.web.throttle import Throttled
 
@@ -48,8 +49,10 @@ def _let_in(service: Service) -> None:
     headers = request.headers
     authorization, api_key = headers.get("Authorization", ""), headers.get("X-API-Key", "")
     try:
-        g.caller = access.caller(service.registry, authorization, api_key, request_id=g.request_id)
+        g.caller = access.caller(service.registry, authorization, api_key)
     except BridgeError as fault:
+        if isinstance(fault, access.NotIn) and fault.whose:
+            g.turned_away = fault.whose
         if fault.issues[0].category == "login":
             login_failed(service)
         raise
@@ -83,6 +86,10 @@ def _go_out(service: Service) -> Callable[[Response], Response]:
         if receipt is not None and g.fresh:
             service.metrics.ingested(receipt.state, receipt.counts)
         _name(response)
+        if "turned_away" in g:
+            response.call_on_close(
+                partial(trail.refused, service.registry, g.turned_away, g.request_id)
+            )
         level = logging.ERROR if response.status_code >= 500 else logging.INFO
         caller: access.Caller | None = g.get("caller")
         values = {

@@ -13,7 +13,7 @@ from fhirbridge.fhir import messaging
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.sync.answers import Answer, Facts, by_entry, issues_of
-from fhirbridge.web import access, served, taking
+from fhirbridge.web import access, served, speaking, taking
 from fhirbridge.web.errors import answer
 from fhirbridge.web.taking import WRITES, Taken
 
@@ -21,6 +21,12 @@ door = Blueprint("fhir_push", __name__, url_prefix="/fhir")
 
 _TAKEN = ("applied", "unchanged")
 _RETURNS = ("minimal", "representation", "OperationOutcome")
+
+
+@door.before_request
+def must_take_json() -> None:
+    """Before anything is kept: what could not be answered is not taken, either."""
+    speaking.must_take_json(request)
 
 
 @door.post("/")

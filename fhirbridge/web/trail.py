@@ -21,6 +21,7 @@ from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.web.access import Caller
 
 Row = (
     ResourceRow | Receipt | ReceiptHead | Message | MessageHead | Held | Subject | Record | Proposal
@@ -114,6 +115,15 @@ def forbidden() -> None:
         with _registry().unit(g.caller.site_id, request_id=g.request_id) as unit:
             unit.audit.note("E", "forbidden", actor=g.caller.source, outcome="refused")
             unit.commit()
+
+
+def refused(registry: Registry, whose: Caller, request_id: str) -> None:
+    """A wrong secret came with the prefix of this client's key. Told once the answer has gone, for
+    else its time would tell which prefixes there are.
+    """
+    with registry.unit(whose.site_id, request_id=request_id) as unit:
+        unit.audit.note("E", "login-refused", actor=whose.source, outcome="refused")
+        unit.commit()
 
 
 def _registry() -> Registry:

@@ -87,8 +87,17 @@ def furnish(unit: Unit) -> House:
     unit.proposals.add(record.id, "side", value="left", status="accepted", mapping_version="m1")
     put(unit, record.id, "fhir-1", body={"resourceType": "Condition"}, revision=1)
     dates = [("onset", "2024-01-01", "2024-01-31")]
-    resource = put(unit, record.id, "fhir-1", dates=dates, revision=1)
-    entry = ReceiptEntry(position=0, part=0, fate="applied", record_id=record.id)
+    tokens = [("code", "urn:s", "c1"), ("identifier", "urn:s", "v1")]
+    resource = put(unit, record.id, "fhir-1", tokens=tokens, dates=dates, revision=1)
+    entry = ReceiptEntry(
+        position=0,
+        part=0,
+        fate="applied",
+        resource_type="Condition",
+        identifier="urn:s|v1",
+        record_id=record.id,
+        subject_id=subject.id,
+    )
     receipt = unit.receipts.save(
         Receipt("receipt-1", message.id, "done", {"applied": 1}, (), unit.now(), (entry,))
     )

@@ -63,7 +63,11 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "messages.set_state": (lambda u, h: u.messages.set_state(h.message.id, "x"), "not-found"),
     "messages.rewrite": (lambda u, h: u.messages.rewrite(h.message), "not-found"),
     "receipts.get": (lambda u, h: u.receipts.get(h.receipt.id), None),
-    "receipts.named": (lambda u, h: u.receipts.named(h.message.source, "Condition", "s|v"), []),
+    "receipts.named": (
+        lambda u, h: u.receipts.named(h.message.source, "Condition", "urn:s|v1"),
+        [],
+    ),
+    "receipts.subjects": (lambda u, h: u.receipts.subjects([h.message.id]), []),
     "receipts.of_message": (lambda u, h: u.receipts.of_message(h.message.id), None),
     "receipts.save": (lambda u, h: u.receipts.save(replace(h.receipt, id="r2")), "not-found"),
     "quarantine.hold": (
@@ -120,7 +124,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "resources.put": (lambda u, h: put(u, h.record.id, "fhir-2"), "not-found"),
     "resources.get": (lambda u, h: u.resources.get("Condition", "fhir-1"), None),
     "resources.of_records": (lambda u, h: u.resources.of_records([h.record.id]), []),
-    "resources.by_identifiers": (lambda u, h: u.resources.by_identifiers({"1"}), {}),
+    "resources.by_identifiers": (lambda u, h: u.resources.by_identifiers({"v1"}), {}),
     "resources.of_record": (lambda u, h: u.resources.of_record(h.record.id), []),
     "resources.mark_deleted": (lambda u, h: u.resources.mark_deleted("Condition", "fhir-1"), None),
     "resources.search": (

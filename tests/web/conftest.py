@@ -38,7 +38,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return databases.settings(tmp_path / "data", max_body=200_000)
+    return databases.settings(tmp_path / "data", max_body=200_000, rate="")
 
 
 def opened(settings: Settings) -> Sender:
@@ -74,7 +74,7 @@ def full(door: Sender) -> Sender:
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
     """As `full`, for tests that only read."""
     folder = tmp_path_factory.mktemp("still")
-    sender = furnished(opened(Settings(data=folder / "data", max_body=200_000)))
+    sender = furnished(opened(Settings(data=folder / "data", max_body=200_000, rate="")))
     yield sender
     sender.service.registry.close()
 

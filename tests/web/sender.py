@@ -67,7 +67,9 @@ class Sender:
             "Content-Type": "application/fhir+json",
             **named,
         }
-        return self.app.test_client().open(path, method=method, data=raw, headers=given)
+        client = self.app.test_client()
+        # Buffered: what is done once an answer has gone is done when this returns.
+        return client.open(path, method=method, data=raw, headers=given, buffered=True)
 
     def push(self, *resources: Resource, **headers: str) -> TestResponse:
         return self("POST", "/fhir", bundle(*resources), **headers)

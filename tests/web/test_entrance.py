@@ -59,7 +59,7 @@ def test_each_request_is_one_line_of_known_keys(door: Sender, lines: io.StringIO
     assert first["receipt"] == answer.headers["X-Receipt"]
     assert first["request"] == answer.headers["X-Request-Id"]
     assert first["counts"] == {"received": 2, "applied": 1, "unchanged": 0, "superseded": 0, "quarantined": 1, "refused": 0}  # fmt: skip
-    assert (second["route"], second["status"], second["category"]) == ("/fhir/<type>/<id>", 404, "not-found")  # fmt: skip
+    assert (second["route"], second["status"], second["category"]) == ("/fhir/<type>/<id>", 400, "not-supported")  # fmt: skip
     assert (third["route"], third["status"]) == ("none", 404)
     assert "secret" not in lines.getvalue()
 

@@ -292,7 +292,7 @@ def test_errors_of_the_api_are_issues_and_elsewhere_operation_outcomes(door: Sen
     for path, headers, status in (
         ("/api/v1/nothing", {}, 404),
         ("/api/v1/receipts", {"Authorization": ""}, 401),
-        ("/api/v1/records/%00", {}, 404),
+        ("/api/v1/records/%00", {}, 400),
     ):
         answer = door("GET", path, **headers)
         assert {*got(answer, status)} == {"issues"}
