@@ -89,7 +89,7 @@ def consent_withdraw(
             withdraw.withdraw(context, subject, reason=reason)
             made = None
         else:
-            made = erase(unit, mappings, subject)
+            made = erase(unit, mappings, subject, actor=f"person:{by}")
         unit.commit()
     if made is None:
         click.echo(f"{study_id}: {_WORDS['withdrawn']}")

@@ -89,7 +89,7 @@ def crosswalk_list(workshop: Workshop, site_name: str) -> None:
 def crosswalk_withdraw(workshop: Workshop, id: str, site_name: str, by: str, reason: str) -> None:
     """Take a line back, for what comes from now on."""
     with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        gone = unit.crosswalk_lines.withdraw(id, by=by, reason=reason)
+        gone = additions.withdraw(unit, id, by=by, reason=reason)
         unit.commit()
     click.echo(f"{_shown(gone)}: withdrawn. What was read by it stays until it is sent again")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from fhirbridge.commands.shared import Workshop, pass_workshop
+from fhirbridge.commands.shared import MOST, Workshop, pass_workshop, tell_more
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.listings import Wanted
 
 _SITE = click.option("--site", "site_name", required=True, help="name of the site")
 
@@ -13,6 +14,23 @@ _SITE = click.option("--site", "site_name", required=True, help="name of the sit
 @click.group()
 def message() -> None:
     """Messages as they came."""
+
+
+@message.command("list")
+@_SITE
+@click.option("--source", help="client:NAME or connection:NAME")
+@click.option("--after", help="the message before the page")
+@click.option("--limit", type=click.IntRange(1, MOST), default=50, show_default=True)
+@pass_workshop
+def message_list(
+    workshop: Workshop, site_name: str, source: str | None, after: str | None, limit: int
+) -> None:
+    """The newest first."""
+    with workshop.registry.read(workshop.site(site_name).id) as unit:
+        page = unit.listings.messages(Wanted(after, limit), source=source)
+    for one in page.items:
+        click.echo(f"{one.id} {one.received_at:%Y-%m-%d %H:%M} {one.source} {one.kind} {one.state}")
+    tell_more(page)
 
 
 @message.command("show")

@@ -1,4 +1,4 @@
-"""site, connection, receipt, quarantine, record: the registry by hand."""
+"""site, connection, quarantine, record: the registry by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.registry.receipts import Receipt
 from fhirbridge.servers.auth import AUTHS
 from fhirbridge.servers.client import outcome_text
 from fhirbridge.study import records
@@ -125,34 +124,6 @@ def connection_check(workshop: Workshop, name: str, site_name: str) -> None:
             click.echo(f"search {name}: {found.status}{told_why}")
             wrong += found.status >= 400
     raise SystemExit(1 if wrong else 0)
-
-
-@click.group()
-def receipt() -> None:
-    """What became of messages."""
-
-
-@receipt.command("show")
-@click.argument("id")
-@_SITE
-@pass_workshop
-def receipt_show(workshop: Workshop, id: str, site_name: str) -> None:
-    """Each entry of the message: its fate, and why."""
-    with workshop.registry.read(workshop.site(site_name).id) as unit:
-        found = unit.receipts.get(id)
-    if found is None:
-        raise BridgeError(Issue("not-found", "there is no receipt with this id", "see X-Receipt"))
-    _tell_receipt(found)
-
-
-def _tell_receipt(found: Receipt) -> None:
-    counts = ", ".join(f"{number} {fate}" for fate, number in found.counts.items() if number)
-    click.echo(f"receipt {found.id}: {found.state}; {counts}")
-    for entry in found.entries:
-        also = ", also" if entry.part else ""
-        click.echo(f"  entry {entry.position} {entry.resource_type or ''}{also}: {entry.fate}")
-        for issue in entry.issues:
-            click.echo(f"    {issue.sentence()}")
 
 
 @click.group()

@@ -57,10 +57,12 @@ def proposal_accept(workshop: Workshop, id: str, site_name: str, by: str, reason
 @proposal.command("refuse")
 @click.argument("id")
 @_SITE
+@click.option("--by", required=True, help="who decides")
+@click.option("--reason", required=True, help="why; the proposal keeps it")
 @pass_workshop
-def proposal_refuse(workshop: Workshop, id: str, site_name: str) -> None:
+def proposal_refuse(workshop: Workshop, id: str, site_name: str, by: str, reason: str) -> None:
     """Leave the record as it is."""
     with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        refused = review.refuse(unit, id)
+        refused = review.refuse(unit, id, by=by, reason=reason)
         unit.commit()
     click.echo(f"{refused.field} stays as it is")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from fhirbridge.app import open_registry
 from fhirbridge.library import Library
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.listings import Page
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
@@ -66,7 +68,14 @@ class Workshop:
         return additions.mappings(self.library, unit, site.name)
 
 
+MOST = 500  # rows of a page
 pass_workshop = click.make_pass_decorator(Workshop)
+
+
+def tell_more(page: Page[Any]) -> None:
+    """How the next page is asked for, on standard error: what is piped are rows alone."""
+    if page.next:
+        click.echo(f"there are more: --after {page.next}", err=True)
 
 
 def tell_issues(issues: Iterable[Issue]) -> None:

@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Column, ColumnElement, Select, literal, select, tuple_, type_coerce
 
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry import tables
+from fhirbridge.registry import consent_tables, tables
 from fhirbridge.registry.columns import TEXT
+from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.messages import Held
 from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.records import Record
@@ -180,6 +181,12 @@ class Listings:
         proposal = tables.proposal.c
         rows = self.scope.select(tables.proposal, Proposal).where(proposal.record_id == record_id)
         return self.scope.many(Proposal, rows.order_by(proposal.field, proposal.number))
+
+    def crosswalk_lines(self, wanted: Wanted) -> Page[CrosswalkLine]:
+        """The oldest first; withdrawn ones included."""
+        line = consent_tables.crosswalk_line.c
+        rows = self.scope.select(consent_tables.crosswalk_line, CrosswalkLine)
+        return self._page(CrosswalkLine, rows, (line.added_at, line.id), wanted)
 
     def _page(
         self,

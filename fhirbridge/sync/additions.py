@@ -69,7 +69,15 @@ def add(
         wrong = [replace(issue, category="business-rule") for issue in fault.issues]
         raise BridgeError(*wrong) from fault
     unit.crosswalk_lines.add(line)
+    unit.audit.note("C", "crosswalk.add", actor=f"person:{by}", entities={"line": line.id})
     return line
+
+
+def withdraw(unit: Unit, line_id: str, *, by: str, reason: str) -> CrosswalkLine:
+    """The line, taken back; the caller commits. Raises `BridgeError` (not-found)."""
+    gone = unit.crosswalk_lines.withdraw(line_id, by=by, reason=reason)
+    unit.audit.note("U", "crosswalk.withdraw", actor=f"person:{by}", entities={"line": gone.id})
+    return gone
 
 
 def _stand_in_the_way(fault: BridgeError) -> NoReturn:

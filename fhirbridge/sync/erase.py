@@ -61,8 +61,8 @@ class _Person:
         return stands_in(body, values)
 
 
-def erase(unit: Unit, mappings: MappingSet, subject: Subject) -> Erased:
-    """All of it or nothing: the caller commits, and compacts the store."""
+def erase(unit: Unit, mappings: MappingSet, subject: Subject, *, actor: str) -> Erased:
+    """All of it or nothing: the caller commits, and compacts the store. The trail keeps the ids."""
     records = [one.id for one in unit.records.all(subject_id=subject.id)]
     origins = unit.traces.origins(subject.id, records)
     person = _person(unit, mappings, subject, origins)
@@ -97,6 +97,7 @@ def erase(unit: Unit, mappings: MappingSet, subject: Subject) -> Erased:
     ids = [row.id for row in resources]
     rows = unit.erasures.take(subject.id, records=records, resources=ids, origins=origins)
     emptied = sum(message.state == ERASED for message in changed)
+    unit.audit.note("D", "erase", actor=actor, entities={"subjects": [subject.id]})
     return Erased(rows, len(changed) - emptied, emptied, tuple(delivered))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,12 +30,14 @@ Tell = Callable[["Outcome"], None]
 class Selection:
     """Which messages: all of which something waits, those where it waits for one of the causes
     (categories of issues), where it waits for one of the codes (`system|code`), or those named.
-    What is given several ways must fit each of them.
+    What is given several ways must fit each of them. `after` leaves out what waits as long as that
+    message or longer.
     """
 
     causes: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()
     messages: tuple[str, ...] = ()
+    after: str = ""
 
     def fits(self, held: Held) -> bool:
         by_cause = any(issue.category in self.causes for issue in held.issues)
@@ -81,11 +84,12 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Report:
     """`waited` and `waits` count what waits at the site before and after; after a rehearsal they
-    are equal."""
+    are equal. `left` were selected, too, and are beyond the number that was to be read."""
 
     outcomes: tuple[Outcome, ...]
     waited: int
     waits: int
+    left: int = 0
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -100,20 +104,23 @@ def replay(
     *,
     actor: str = COMMAND_LINE,
     rehearse: bool = False,
+    most: int | None = None,
     tell: Tell = lambda outcome: None,
+    request_id: str | None = None,
 ) -> Report:
     """Raises `BridgeError` (not-found) for a message that is not there, before any is read."""
     with registry.read(site_id) as unit:
         waited = unit.quarantine.count_waiting()
         chosen = selected(unit, selection)
     outcomes = []
-    for message_id in chosen:
-        made = _message(registry, site_id, mappings, message_id, actor=actor, rehearse=rehearse)
+    by = _By(registry, site_id, actor, request_id)
+    for message_id in chosen[:most]:
+        made = _message(by, mappings, message_id, rehearse=rehearse)
         outcomes.append(made)
         tell(made)
     with registry.read(site_id) as unit:
         waits = unit.quarantine.count_waiting()
-    return Report(tuple(outcomes), waited, waits)
+    return Report(tuple(outcomes), waited, waits, len(chosen) - len(outcomes))
 
 
 def selected(unit: Unit, selection: Selection) -> list[str]:
@@ -123,31 +130,68 @@ def selected(unit: Unit, selection: Selection) -> list[str]:
             cause = "there is no message with this id"
             raise BridgeError(Issue("not-found", cause, "see 'fhirbridge quarantine list'"))
     waiting = unit.quarantine.waiting(limit=1_000_000)
-    fitting = dict.fromkeys(held.message_id for held in waiting if selection.fits(held))
+    mark = _mark(unit, selection.after) if selection.after else None
+    fitting = dict.fromkeys(
+        held.message_id
+        for held in waiting
+        if selection.fits(held) and (mark is None or _place(held) > mark)
+    )
     if not selection.messages:
         return list(fitting)
-    if not selection.causes and not selection.codes:
+    if not (selection.causes or selection.codes or selection.after):
         return list(dict.fromkeys(selection.messages))
     return [id for id in fitting if id in selection.messages]
 
 
-def _message(
-    registry: Registry,
-    site_id: str,
-    mappings: Mappings,
-    message_id: str,
-    *,
-    actor: str,
-    rehearse: bool,
-) -> Outcome:
+def _place(held: Held) -> tuple[datetime, str]:
+    return held.created_at, held.message_id
+
+
+def _mark(unit: Unit, message_id: str) -> tuple[datetime, str]:
+    """Where the message stood among those that wait, which it need not do any more."""
+    places = [_place(held) for held in unit.quarantine.of_message(message_id)]
+    if not places:
+        cause = "no message with this id waits or has waited"
+        raise BridgeError(Issue("not-found", cause, "take it from 'next' of the answer before"))
+    return min(places)
+
+
+@dataclass(frozen=True, slots=True)
+class _By:
+    """In whose name the messages are read."""
+
+    registry: Registry
+    site_id: str
+    actor: str
+    request_id: str | None
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        with self.registry.unit(self.site_id, request_id=self.request_id) as unit:
+            yield unit
+
+
+def _message(by: _By, mappings: Mappings, message_id: str, *, rehearse: bool) -> Outcome:
     try:
-        with registry.unit(site_id) as unit:
-            made = _worked_off(unit, mappings(unit), message_id, actor)
+        with by.unit() as unit:
+            made = _worked_off(unit, mappings(unit), message_id, by.actor)
             if not rehearse:
                 unit.commit()
+        if rehearse:
+            _note(by, made)
     except BridgeError as fault:
         return Outcome(message_id, None, issues=fault.issues)
     return made
+
+
+def _note(by: _By, made: Outcome) -> None:
+    """Nothing of a rehearsal is kept; that somebody saw what it says is."""
+    entries = made.receipt.entries if made.receipt else ()
+    subjects = sorted({entry.subject_id for entry in entries if entry.subject_id})
+    told = {"message": made.message_id, "subjects": subjects}
+    with by.unit() as unit:
+        unit.audit.note("R", "rehearse", actor=by.actor, entities=told)
+        unit.commit()
 
 
 def _worked_off(unit: Unit, mappings: MappingSet, message_id: str, actor: str) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue, failed
-from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.unit import Unit
@@ -15,12 +14,12 @@ from fhirbridge.sync.project import project
 _DECIDED = frozenset({"conflict", "review"})  # what of a quarantined part a decision settles
 
 
-def refuse(unit: Unit, proposal_id: str, *, by: str = "", reason: str = "") -> Proposal:
+def refuse(unit: Unit, proposal_id: str, *, by: str, reason: str) -> Proposal:
     """The record stays as it is; the proposal keeps who refused it, and why."""
     proposal = _waiting(unit, proposal_id)
     unit.proposals.set_status(proposal.id, "refused", by=by, reason=reason)
     _settle(unit, proposal)
-    _tell(unit, proposal, f"person:{by}" if by else COMMAND_LINE, "refused")
+    _tell(unit, proposal, f"person:{by}", "refused")
     return proposal
 
 

@@ -65,4 +65,7 @@ def _record(context: Context, subject: Subject, says: Mapping[str, Any], reason:
         reason=reason,
     )
     project(unit, mappings, stored, subject)
+    event = "consent.give" if says["status"] == "active" else "consent.withdraw"
+    named = {"subjects": [subject.id], "record": stored.id}
+    unit.audit.note("U", event, actor=context.actor, entities=named)
     return stored

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from flask import current_app, g, request
 
 from fhirbridge.registry.audit import Action, Outcome
+from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.listings import MessageHead, ReceiptHead
 from fhirbridge.registry.messages import Held, Message
 from fhirbridge.registry.proposals import Proposal
@@ -23,9 +24,8 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.web.access import Caller
 
-Row = (
-    ResourceRow | Receipt | ReceiptHead | Message | MessageHead | Held | Subject | Record | Proposal
-)
+Listed = Receipt | ReceiptHead | Message | MessageHead | Held | Record | Proposal | CrosswalkLine
+Row = Listed | ResourceRow | Subject
 _KINDS: Mapping[type[object], str] = {
     Receipt: "receipts",
     ReceiptHead: "receipts",
@@ -34,6 +34,7 @@ _KINDS: Mapping[type[object], str] = {
     Held: "quarantine",
     Record: "records",
     Proposal: "proposals",
+    CrosswalkLine: "crosswalk-additions",
 }
 # What the views of a blueprint are called, as events; FHIR's letter for a query is E.
 _EVENTS = {"search_by_post": "search", "listed": "search", "one": "read", "body": "read"}

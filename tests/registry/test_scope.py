@@ -166,6 +166,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "listings.records": (lambda u, h: u.listings.records(Wanted()).items, []),
     "listings.proposals": (lambda u, h: u.listings.proposals(Wanted()).items, []),
     "listings.proposals_of": (lambda u, h: u.listings.proposals_of(h.record.id), []),
+    "listings.crosswalk_lines": (lambda u, h: u.listings.crosswalk_lines(Wanted()).items, []),
     "tombstones.any": (lambda u, h: u.tombstones.any(), False),
     "tombstones.stand_for": (lambda u, h: u.tombstones.stand_for([SIGN]), False),
     "traces.messages": (lambda u, h: [one.id for one in u.traces.messages()], []),

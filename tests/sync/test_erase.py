@@ -16,6 +16,7 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import tables
 from fhirbridge.registry.erasures import _OF_ORIGINS, _OF_RECORDS, _OF_RESOURCES, _OF_SUBJECT
 from fhirbridge.registry.receipts import Receipt
+from fhirbridge.sync import verify
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol
 from fhirbridge.sync.erase import Erased, erase
@@ -83,7 +84,7 @@ def erased(ward: Ward) -> Erased:
     with ward.registry.unit(ward.site_id) as unit:
         subject = unit.subjects.by_study_id(STUDY_ID)
         assert subject is not None
-        made = erase(unit, ward.hospital.mappings, subject)
+        made = erase(unit, ward.hospital.mappings, subject, actor="person:it")
         unit.commit()
     ward.registry.compact()
     return made
@@ -178,6 +179,26 @@ def test_every_table_is_erased_or_known_to_hold_nothing_of_a_person() -> None:
     assert taken | _OF_NOBODY | _KEPT | _CHANGED == {*tables.site.metadata.tables}
 
 
+def test_after_an_erasure_ledger_chain_and_projection_are_whole(ward: Ward) -> None:
+    plant(ward)
+    with ward.registry.read(ward.site_id) as unit:
+        before = unit.trail.events(limit=1000)
+        subject = unit.subjects.by_study_id(STUDY_ID)
+    assert subject is not None
+    erased(ward)
+    with ward.registry.read(ward.site_id) as unit:
+        findings = [
+            verify.ledger(unit), verify.audit(unit), verify.projection(unit, ward.hospital.mappings)
+        ]  # fmt: skip
+        after = unit.trail.events(limit=1000)
+    assert [fault for finding in findings for fault in finding.faults] == []
+    assert after[:-1] == before, "the trail is never changed"
+    last = after[-1]
+    assert (last.action, last.event, last.actor) == ("D", "erase", "person:it")
+    assert last.entities == {"subjects": [subject.id]}
+    assert "zeisig" not in str(after).lower()
+
+
 def test_a_pull_again_brings_nothing_back(ward: Ward) -> None:
     plant(ward)
     erased(ward)
@@ -249,5 +270,5 @@ def test_an_erasure_that_fails_leaves_everything(ward: Ward) -> None:
     with ward.registry.unit(ward.site_id) as unit:
         subject = unit.subjects.by_study_id(STUDY_ID)
         assert subject is not None
-        erase(unit, ward.hospital.mappings, subject)  # and no commit
+        erase(unit, ward.hospital.mappings, subject, actor="person:it")  # and no commit
     assert everything(ward) == before

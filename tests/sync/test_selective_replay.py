@@ -45,6 +45,12 @@ def waiting(ward: Ward) -> dict[str, Receipt]:
     }
 
 
+def untold(dump: str) -> str:
+    """Without the audit trail, which tells of rehearsals, too."""
+    lines = dump.splitlines()
+    return "\n".join(line for line in lines if 'INTO "audit' not in line)
+
+
 def learn(ward: Ward, library: Library, code: str = "ECOG-KURZ", target: str = "ecog") -> None:
     says = {"crosswalk": "score", "system": LOCAL, "code": code, "target": target}
     with ward.registry.unit(ward.site_id) as unit:
@@ -99,7 +105,7 @@ def test_a_rehearsal_tells_the_difference_and_changes_nothing(
     learn(ward, library)
     before = everything(ward)
     rehearsed = run(ward, library, Selection(), rehearse=True)
-    assert everything(ward) == before
+    assert untold(everything(ward)) == untold(before)
     assert (rehearsed.waited, rehearsed.waits) == (3, 3)
     told = {one.message_id: (one.entries, one.fields) for one in rehearsed.outcomes}
     (record,) = {one.record_id for one in waiting["ecog"].entries if one.record_id}

@@ -232,6 +232,21 @@ def test_r11_who_takes_no_json_gets_406(still: Sender, accept: str) -> None:
         assert "application/fhir+json" in told(answer)
 
 
+@pytest.mark.parametrize("accept", REFUSED)
+def test_r11_of_who_takes_no_json_nothing_is_taken(door: Sender, accept: str) -> None:
+    for method, path, body in (
+        ("POST", "", bundle(score())),
+        ("POST", "/Observation", score()),
+        ("PUT", "/Observation/o1", score(id="o1")),
+        ("PUT", "/Observation?identifier=urn:a|1", score()),
+        ("POST", "/Observation/$validate", score()),
+        ("POST", "/$process-message", bundle(score())),
+    ):
+        assert door(method, f"/fhir{path}", body, Accept=accept).status_code == 406, path
+    assert door("POST", "/fhir?_format=xml", bundle(score())).status_code == 406
+    assert door.records() == []
+
+
 @pytest.mark.parametrize(
     ("format", "status"),
     [

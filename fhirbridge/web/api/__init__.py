@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from flask import Flask
 
-from fhirbridge.web.api import messages, proposals, quarantine, receipts, records, subjects
+from fhirbridge.web.api import (
+    crosswalk_additions,
+    messages,
+    proposals,
+    quarantine,
+    receipts,
+    records,
+    replays,
+    subjects,
+)
 from fhirbridge.web.api.document import Document
 
 NOUNS = (
     receipts.noun, messages.noun, quarantine.noun, subjects.noun, records.noun, proposals.noun,
+    crosswalk_additions.noun, replays.noun,
 )  # fmt: skip
 
 

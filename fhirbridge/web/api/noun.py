@@ -78,15 +78,16 @@ class Noun:
         refusals: tuple[int, ...] = (),
         query: type[Schema] | None = None,
         body: type[Schema] | None = None,
+        status: int = 200,
     ) -> Callable[[View], View]:
         """GET; POST where there is a body, which is given to the view as the query is."""
 
         def decorate(view: View) -> View:
-            made: Any = self.blueprint.response(200, answer)(view)
+            made: Any = self.blueprint.response(status, answer)(view)
             wrong = {400} if query else set()
             wrong |= {400, 413, 415} if body else set()
-            for status in sorted({*_ALWAYS, *refusals, *wrong}):
-                made = self.blueprint.alt_response(status, schema=IssuesSchema)(made)
+            for refusal in sorted({*_ALWAYS, *refusals, *wrong}):
+                made = self.blueprint.alt_response(refusal, schema=IssuesSchema)(made)
             if body:
                 made = self.blueprint.arguments(body, location="json")(made)
             if query:
@@ -125,6 +126,18 @@ def _printed(text: str) -> None:
 class PageQuery(Schema):
     after = Text(metadata={"description": "'next' of the page before"})
     limit = fields.Integer(load_default=50, validate=validate.Range(1, MOST))
+
+
+class DecisionSchema(Schema):
+    """A person decides, not the client; what it says is kept with the client's name."""
+
+    by = Text(required=True, most=200, metadata={"description": "who decides"})
+    reason = Text(required=True, metadata={"description": "why; the history keeps it"})
+
+
+def person(decision: Mapping[str, Any]) -> str:
+    """Who decides, and through which client."""
+    return f"{decision['by']} by {caller().source}"
 
 
 def page_of(item: type[Schema]) -> type[Schema]:

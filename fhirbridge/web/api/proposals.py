@@ -11,6 +11,7 @@ from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import additions, review
 from fhirbridge.web.api.noun import (
+    DecisionSchema,
     Noun,
     PageQuery,
     Text,
@@ -20,6 +21,7 @@ from fhirbridge.web.api.noun import (
     may_read,
     no_such,
     page_of,
+    person,
     shown,
     told,
     wanted,
@@ -56,13 +58,6 @@ class ProposalsQuery(PageQuery):
     record = Text(attribute="record_id")
 
 
-class DecisionSchema(Schema):
-    """A person decides, not the client; what it says is kept with the client's name."""
-
-    by = Text(required=True, most=200, metadata={"description": "who decides"})
-    reason = Text(required=True, metadata={"description": "why; the history keeps it"})
-
-
 @noun.route("", page_of(ProposalSchema), query=ProposalsQuery)
 def listed(given: dict[str, Any]) -> Any:
     """The oldest first."""
@@ -85,7 +80,7 @@ def accept(decision: dict[str, Any], id: str) -> Proposal:
     with here().registry.unit(caller().site_id, request_id=g.request_id) as unit:
         _known(unit, id)
         mappings = additions.mappings(here().library, unit, caller().site_name)
-        review.accept(unit, mappings, id, by=_person(decision), reason=decision["reason"])
+        review.accept(unit, mappings, id, by=person(decision), reason=decision["reason"])
         made = _known(unit, id)
         unit.commit()
     return made
@@ -97,14 +92,10 @@ def refuse(decision: dict[str, Any], id: str) -> Proposal:
     may_decide()
     with here().registry.unit(caller().site_id, request_id=g.request_id) as unit:
         _known(unit, id)
-        review.refuse(unit, id, by=_person(decision), reason=decision["reason"])
+        review.refuse(unit, id, by=person(decision), reason=decision["reason"])
         made = _known(unit, id)
         unit.commit()
     return made
-
-
-def _person(decision: dict[str, Any]) -> str:
-    return f"{decision['by']} by {caller().source}"
 
 
 def _known(unit: Unit, id: str) -> Proposal:
