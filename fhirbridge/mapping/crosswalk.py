@@ -36,6 +36,7 @@ RELATIONSHIPS: Mapping[str, str] = MappingProxyType(
     }
 )
 _READS = frozenset({"equivalent", "equal", "wider", "deprecated"})
+_HOLDS = frozenset({"narrower", "inexact", "unmatched"})
 _WORD = re.compile(r"\w+")
 _TAG = re.compile(r" \([^()]*\)\s*$")
 _CHECK_DIGITS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
@@ -168,13 +169,16 @@ def read_lines(text: str, *, name: str, systems: Systems) -> tuple[list[Line], l
 
 
 def build(
-    name: str, lines: Sequence[Line], site_lines: Iterable[Line], systems: Systems
+    name: str, lines: Sequence[Line], site_lines: Sequence[Line], systems: Systems
 ) -> tuple[Crosswalk, list[Issue]]:
-    """A crosswalk of the study's lines and a site's: the latter add, and contradict none."""
+    """A crosswalk of the study's lines and a site's: the latter add, decide what the study leaves
+    to a person, and contradict none.
+    """
     forward: dict[tuple[str, str], Line] = {}
     back: dict[str, Line] = {}
     faults: list[Issue] = []
-    for line in (*lines, *map(_of_site, site_lines)):
+    decided = _decided(lines, site_lines, systems)
+    for line in (*(decided.get(line, line) for line in lines), *map(_of_site, site_lines)):
         key = systems.normal(line.system, line.code)
         earlier = forward.setdefault(key, line)
         if earlier is not line and _meaning(earlier) != _meaning(line):
@@ -203,6 +207,24 @@ def build(
         displays=MappingProxyType(displays),
     )
     return made, faults
+
+
+def _decided(
+    lines: Sequence[Line], site_lines: Sequence[Line], systems: Systems
+) -> dict[Line, Line]:
+    """For each line of the study that holds, the site's line that says what the code means there.
+
+    Where the study names a target, though not for sure, a site can only confirm it.
+    """
+    told: dict[tuple[str, str], Line] = {}
+    for line in site_lines:
+        told.setdefault(systems.normal(line.system, line.code), _of_site(line))
+    made = {}
+    for line in lines if told else ():
+        own = told.get(systems.normal(line.system, line.code))
+        if own and line.relationship in _HOLDS and line.target in ("", own.target):
+            made[line] = replace(own, display=own.display or line.display)
+    return made
 
 
 def _of_site(line: Line) -> Line:

@@ -11,7 +11,7 @@ from fhirbridge.app import create_app
 from fhirbridge.settings import Settings
 from tests import databases
 from tests.commands.typed import Said, typed
-from tests.web.sender import MRN, Sender, concept, score
+from tests.web.sender import LOINC, MRN, Sender, concept, score
 
 LOCAL = "https://hospital.example.org/catalogue"
 UNKNOWN = score(2, id="u1", code=concept(LOCAL, "ECOG-KURZ"))
@@ -110,6 +110,19 @@ def test_a_line_is_added_rehearsed_replayed_and_withdrawn(door: Sender) -> None:
     assert shown[0].startswith(f"{id}: push/Bundle from client:engine")
     assert shown[2].endswith("done; 1 received, 1 applied")
     assert "  assessment: 1 active" in told("subject show S-1")
+
+
+def test_a_code_that_the_study_cannot_decide_is_decided_by_a_line(door: Sender) -> None:
+    pain = f"{LOINC}|38208-5"
+    answer = door.push(score(3, id="p1", code=concept(LOINC, "38208-5")))
+    assert door.fates(answer) == ["quarantined"]
+    refused = at("crosswalk add score", f"{LOINC}|89247-1", "pain_rest", *WHY)
+    assert (refused.code, "already mapped" in refused.err) == (1, True)
+    told("crosswalk add score", pain, "pain_rest", *WHY)
+    replayed = told("replay", "--code", pain)
+    assert replayed[1] == "  entry 0 Observation: quarantined -> applied"
+    assert replayed[-2].endswith(" pain_rest: nothing -> 3")
+    assert replayed[-1] == "1 messages replayed; 1 waited, 0 still wait"
 
 
 def test_what_is_not_there_is_told(door: Sender) -> None:

@@ -52,6 +52,8 @@ def test_a_system_of_a_site_alone_does_not_refuse_its_other_codes() -> None:
 REFUSED = [
     ("a contradiction", "metastasis", f"{SCT},94225005,,bone-metastasis,equal,,", "already mapped at crosswalks/metastasis.csv:36"),
     ("another word for a known code", "bone", f"{SCT},71341001,,humerus,equal,,", "already mapped at crosswalks/bone.csv"),
+    ("another target than the study thinks of", "score", f"{SCT},165263003,,pain_rest,equal,,", "already mapped at crosswalks/score.csv"),
+    ("a thing of its own without a decision", "score", f"{SCT},165263003,,,unmatched,,not sure", "already mapped at crosswalks/score.csv"),
     ("a code of a row", "score", f"{mappings().names['loinc']},91721-1,,ecog,equal,,", "already mapped"),
     ("a crosswalk that the study has not", "metastases", f"{LOCAL},1,,bone-metastasis,equal,,", "no crosswalk 'metastases'"),
     ("a word that the field does not know", "bone", f"{LOCAL},1,,femmur,equal,,", "no choice 'femmur'"),
@@ -68,6 +70,59 @@ def test_a_site_cannot_contradict(walk: str, line: str, cause: str) -> None:
     told = faults(texts, site="north")
     assert [i for i in told if cause in i.cause], [i.sentence() for i in told]
     assert load.load(texts, site="south").version == mappings("south").version
+
+
+LOINC = mappings().names["loinc"]
+PAIN: dict[str, Any] = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": concept((LOINC, "38208-5")),
+    "subject": PATIENT,
+    "effectiveDateTime": "2024-05-01",
+    "valueInteger": 4,
+}
+WALKED = {**PAIN, "code": concept((SCT, "165263003")), "valueInteger": 310}
+
+# reason, resource, line, what is read at the site
+DECIDED: list[tuple[str, dict[str, Any], str, dict[str, Any] | str]] = [
+    ("a pain score without its axis", PAIN, f"{LOINC},38208-5,,pain_rest,equal,told,", {"pain_rest": 4}),
+    ("by an alias of the system", PAIN, "urn:oid:2.16.840.1.113883.6.1,38208-5,,pain_activity,equivalent,told,", {"pain_activity": 4}),
+    ("certainly not meant there", PAIN, f"{LOINC},38208-5,,,disjoint,told,of another clinic", "refuse"),
+    ("a target that the study is not sure of", WALKED, f"{SCT},165263003,,walk_6min_m,equal,told,", {"walk_6min_m": 310}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("resource", "line", "read"), [r[1:] for r in DECIDED], ids=[r[0] for r in DECIDED]
+)
+def test_a_site_decides_what_the_study_leaves_to_a_person(
+    resource: dict[str, Any], line: str, read: dict[str, Any] | str
+) -> None:
+    texts = with_line(line, walk="score")
+    (here,) = decode(load.load(texts, site="north"), resource, source="x")
+    (elsewhere,) = decode(load.load(texts, site="south"), resource, source="x")
+    assert elsewhere.fate == "hold"
+    if isinstance(read, str):
+        assert here.fate == read
+    else:
+        assert {n: v for n, v in here.fields.items() if n != "assessed_on"} == read
+
+
+def test_a_site_decides_a_code_once() -> None:
+    first = f"{LOINC},38208-5,,pain_rest,equal,told,"
+    texts = with_line(f"{first}\n{first}\n{LOINC},38208-5,,pain_activity,equal,told,", walk="score")
+    (issue,) = faults(texts, site="north")
+    assert "already mapped at sites/north/score.csv:2" in issue.cause
+    assert issue.place == "sites/north/score.csv:4"
+
+
+def test_the_display_of_a_decided_code_is_still_compared() -> None:
+    texts = with_line(f"{LOINC},38208-5,,pain_rest,equal,told,", walk="score")
+    display = "Liver severity - Reported"
+    resource = {**PAIN, "code": {"coding": [{"system": LOINC, "code": "38208-5", "display": display}]}}
+    (here,) = decode(load.load(texts, site="north"), resource, source="x")
+    assert [i.severity for i in here.issues] == ["warning"]
+    assert "'liver' for 'pain'" in here.issues[0].cause
 
 
 def test_the_version_follows_the_content() -> None:

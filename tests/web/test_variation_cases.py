@@ -29,7 +29,7 @@ from tests.mapping.files import mappings
 from tests.mapping.test_variation import CASES
 from tests.mapping.variation import completed
 from tests.sync.ward import MAPPINGS
-from tests.web.sender import Resource, Sender, person
+from tests.web.sender import SCT, Resource, Sender, person
 
 FATES = {"record": "applied", "hold": "quarantined", "refuse": "refused", "withdraw": "unchanged"}
 UNLISTED = re.compile(
@@ -100,7 +100,7 @@ class Ward:
 
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    app = create_app(Settings(data=tmp_path_factory.mktemp("variation")))
+    app = create_app(Settings(data=tmp_path_factory.mktemp("variation"), rate=""))
     made = Ward(Sender.at(app, "alpha"))
     yield made
     made.sender.service.registry.close()
@@ -212,8 +212,67 @@ def test_a_resource_with_a_local_code_is_applied_after_its_line(
     ward.sender.service.registry.close()
 
 
-def test_these_are_all_cases_that_wait_for_a_line(tmp_path: Path) -> None:
+# Case, which of its resources, the lines that the hospital would tell of codes that the study knows
+# and cannot decide, and what the public excerpt leaves out.
+DECIDED: list[tuple[str, int, list[tuple[str, str, str]], dict[str, Any]]] = [
+    ("V01", 0, [("score", "http://loinc.org|72514-3", "pain_rest")], {"valueQuantity": {"value": 4}}),
+    ("V02", 0, [("score", "http://loinc.org|38208-5", "pain_activity")], {}),
+    ("V04", 0, [("score", "http://loinc.org|38208-5", "pain_rest")], {}),
+    ("V05", 0, [("score", "http://loinc.org|98137-3", "pain_rest")], {"effectiveDateTime": "2026-03-01"}),
+    ("V07", 0, [("score", f"{SCT}|1144798005", "pain_rest"), ("pain-grade", f"{SCT}|76948002", "8")], {}),
+    ("V07", 1, [("pain-grade", f"{SCT}|76948002", "8")], {}),
+    ("V31", 0, [("imaging-study", f"{SCT}|44491008", "imaging"), ("modality", f"{SCT}|44491008", "bone_scan")], {}),
+    ("V40", 0, [("metastasis", "http://hl7.org/fhir/sid/icd-10-cm|M84.551A", "bone-metastasis")], {}),
+    ("V41", 2, [("laterality", f"{SCT}|66459002", "right")], {}),
+]  # fmt: skip
+
+
+def ambiguous(receipt: Resource) -> list[str]:
+    """Causes for which something waits: a code that the study knows and cannot decide."""
+    waits = [i for i in issues(receipt) if i["category"] == "business-rule"]
+    return [i["cause"] for i in waits if "does not say which" in i["cause"]]
+
+
+@pytest.mark.parametrize(
+    ("id", "number", "lines", "more"), DECIDED, ids=[f"{row[0]}-{row[1]}" for row in DECIDED]
+)
+def test_a_code_that_the_study_cannot_decide_is_decided_by_the_site(
+    tmp_path: Path, id: str, number: int, lines: list[tuple[str, str, str]], more: dict[str, Any]
+) -> None:
     ward = Ward(Sender.at(create_app(Settings(data=tmp_path)), "alpha"))
+    case = next(one for one in fhir_json.read(CASES.read_bytes()) if one["id"] == id)
+    _, receipt = ward.push({**resources(case)[number]["resource"], **more})
+    assert ambiguous(receipt)
+    assert ward.sender.waiting() == 1
+    for walk, code, target in lines:
+        ward.add(walk, code, target)
+    for code in dict.fromkeys(code for _, code, _ in lines):
+        ward.replay(code)
+    after = ward.receipt(receipt["id"])
+    assert after["entries"][0]["fate"] == "applied"
+    assert [issue for issue in issues(after) if issue["severity"] == "error"] == []
+    (made,) = ward.sender.records()
+    told = [*made, *map(str, made.values())]
+    kept = {"bone-metastasis", "imaging"}  # what makes a resource one of the study is no field
+    assert {target for _, _, target in lines} - kept <= set(told)
+    assert ward.sender.waiting() == 0
+    ward.sender.service.registry.close()
+
+
+def test_these_are_all_cases_that_the_study_cannot_decide(tmp_path: Path) -> None:
+    ward = Ward(Sender.at(create_app(Settings(data=tmp_path, rate="")), "alpha"))
+    found = {
+        (case["id"], number)
+        for case in fhir_json.read(CASES.read_bytes())
+        for number, one in enumerate(resources(case))
+        if ambiguous(ward.push(one["resource"])[1])
+    }
+    ward.sender.service.registry.close()
+    assert found == {(id, number) for id, number, *_ in DECIDED}
+
+
+def test_these_are_all_cases_that_wait_for_a_line(tmp_path: Path) -> None:
+    ward = Ward(Sender.at(create_app(Settings(data=tmp_path, rate="")), "alpha"))
     waiting = {
         case["id"]
         for case in fhir_json.read(CASES.read_bytes())
