@@ -19,11 +19,12 @@ from typing import Any
 
 from fhirbridge.app import open_registry
 from tests import databases, postgres
-from tests.crash import checker
+from tests.crash import checker, race
 from tests.crash.senders import Ledger, Sender
 from tests.journeys.bridge import SITE, Bridge, end
 
-SENDERS = 4
+SENDERS, TOGETHER = 4, 16
+NOBODY = 9000  # a number that no sender comes to
 POINTS = ("ingest.before-commit", "ingest.after-commit")
 
 
@@ -104,9 +105,12 @@ def run(kills: int, seed: int) -> tuple[list[str], list[str], list[str], str]:
         end(killer.process, signal.SIGTERM)
         faults = [*ledger.refused, *(["a sender hangs"] if any(map(_lives, senders)) else [])]
         lost, doubled, wrong = _checked(bridge, ledger)
+        with bridge.serving() as base:
+            wrong += race.one_is_made(bridge, base, number=NOBODY, times=TOGETHER)
     how = ", ".join(f"{times} {name}" for name, times in sorted(killer.kills.items()))
     told = f"{killer.total} kills ({how}); {len(ledger.acknowledged)} Bundles acknowledged of"
-    told += f" {len(ledger.subjects)} subjects, {ledger.resent} sent again"
+    told += f" {len(ledger.subjects)} subjects, {ledger.resent} sent again;"
+    told += f" then {TOGETHER} conditional creates at once"
     return lost, doubled, [*faults, *wrong], told
 
 
