@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.extensions["fhirbridge"] = service
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # else a redirect, as a page in HTML and to the given host
     for half in (reading, searches, provenances):
         app.register_blueprint(half)
     app.register_blueprint(door)

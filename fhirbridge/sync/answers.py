@@ -87,7 +87,7 @@ def _rows(
 def _answer(status: int, row: ResourceRow | None) -> Answer:
     if row is None:
         return Answer(status)
-    moment = row.last_updated.isoformat().replace("+00:00", "Z")
+    moment = row.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Answer(status, f"{row.type}/{row.fhir_id}/_history/{row.version}", moment)
 
 

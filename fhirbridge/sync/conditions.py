@@ -65,6 +65,8 @@ class Conditions:
         if entry.method not in ("", "POST", "PUT"):
             cause = f"{entry.method} is not done here"
             remedy = "send the resource again; to take it back, as entered-in-error"
+            if entry.method in ("GET", "HEAD"):
+                remedy = "read by a request of its own"
             return Issue("not-supported", cause, remedy, f"{entry.request}.method")
         path, _, query = entry.url.partition("?")
         named = path.strip("/").split("/")

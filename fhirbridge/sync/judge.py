@@ -92,13 +92,18 @@ def _shaped(made: Mapping[str, Any]) -> dict[str, Any]:
     return {**made, "entry": entries}
 
 
+def _one(kind: object) -> str:
+    return f"{'an' if str(kind).startswith(('A', 'E', 'I', 'O')) else 'a'} {kind}"
+
+
 def _kind(made: Mapping[str, Any], kind: str) -> str:
     """That of `Opened`; raises where it is another than its sender promised."""
     expected = kind.rpartition("/")[2] if kind != "page" else "Bundle"
     given = made.get("resourceType")
     if given != expected:
-        cause = f"the body is a {given}, and a {expected} was expected"
-        remedy = f"send a {expected} here, or the body to its own URL"
+        is_one = f"the body is {_one(given)}" if given else "the body names no resourceType"
+        cause = f"{is_one}, and {_one(expected)} was expected"
+        remedy = f"send {_one(expected)} here, or the body to its own URL"
         raise BridgeError(Issue("structure", cause, remedy, "resourceType"))
     if expected != "Bundle":
         return "single"

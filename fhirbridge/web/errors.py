@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
@@ -85,8 +85,10 @@ def _told(fault: BridgeError) -> BridgeError:
 def _http_error(fault: HTTPException) -> Response:
     status = fault.code or 500
     category = _CATEGORIES.get(status, "exception" if status >= 500 else "not-supported")
-    cause = fault.description or fault.name
-    made = refusal([Issue(category, cause, "see /fhir/metadata")], status)
+    told = fault.description or fault.name, "see /fhir/metadata"
+    if isinstance(fault, RequestEntityTooLarge):
+        told = f"the body is longer than {request.max_content_length} bytes", "divide it"
+    made = refusal([Issue(category, *told)], status)
     for name, value in fault.get_headers():
         if name.lower() == "allow":
             made.headers[name] = value

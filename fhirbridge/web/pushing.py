@@ -20,7 +20,13 @@ from fhirbridge.web.taking import WRITES, Taken
 door = Blueprint("fhir_push", __name__, url_prefix="/fhir")
 
 _TAKEN = ("applied", "unchanged")
-_RETURNS = ("minimal", "representation", "OperationOutcome")
+_RETURNS = {word.lower(): word for word in ("minimal", "representation", "OperationOutcome")}
+
+
+@door.before_request
+def must_take_json() -> None:
+    """Before anything is stored: who cannot read the answer would not know that it was."""
+    speaking.must_take_json(request)
 
 
 @door.before_request
@@ -58,7 +64,9 @@ def create(type: str) -> Response:
     if type == "Bundle":
         return take_bundle()
     _may_push(type)
-    asked = {"method": "POST", "url": type, "ifNoneExist": _header("If-None-Exist")}
+    # fhirpy's get_or_create (2.3, November 2026) sends the condition in the URL, as Aidbox takes it.
+    condition = _header("If-None-Exist") or _condition()
+    asked = {"method": "POST", "url": type, "ifNoneExist": condition}
     return _answer_single(taking.take(f"push/{type}", asked).accepted())
 
 
@@ -73,8 +81,7 @@ def update(type: str, id: str) -> Response:
 @door.put("/<type>")
 def update_by_condition(type: str) -> Response:
     _may_push(type)
-    url = f"{type}?{request.query_string.decode('utf-8', 'replace')}"
-    asked = {"method": "PUT", "url": url, "ifMatch": _header("If-Match")}
+    asked = {"method": "PUT", "url": f"{type}?{_condition()}", "ifMatch": _header("If-Match")}
     return _answer_single(taking.take(f"put/{type}", asked).accepted())
 
 
@@ -103,6 +110,12 @@ def _header(name: str) -> str:
     return request.headers.get(name, "")
 
 
+def _condition() -> str:
+    """The URL's parameters; one that asks for the answer's form is none of the condition."""
+    given = request.query_string.decode("utf-8", "replace").split("&")
+    return "&".join(part for part in given if part.partition("=")[0] != "_format")
+
+
 def _some_write() -> None:
     if not g.caller.scopes.allow_somewhere(WRITES):
         raise access.forbidden(f"system/TYPE.{WRITES} of any type")
@@ -116,10 +129,14 @@ def _may_push(type: str) -> None:
 
 
 def _preferred() -> str:
-    """What the sender wants back: one word of `Prefer: return=`, or nothing."""
-    words = [word.strip() for word in _header("Prefer").replace(";", ",").split(",")]
-    wanted = [w.removeprefix("return=") for w in words if w.startswith("return=")]
-    return wanted[0] if wanted and wanted[0] in _RETURNS else ""
+    """What the sender wants back: one word of `Prefer: return=` (RFC 7240), or nothing."""
+    words = [word.partition("=") for word in _header("Prefer").replace(";", ",").split(",")]
+    wanted = [value.strip(' "').lower() for name, _, value in words if _is_return(name)]
+    return _RETURNS.get(wanted[0], "") if wanted else ""
+
+
+def _is_return(name: str) -> bool:
+    return name.strip().lower() == "return"
 
 
 def _answer_single(taken: Taken) -> Response:
