@@ -29,12 +29,6 @@ def must_take_json() -> None:
     speaking.must_take_json(request)
 
 
-@door.before_request
-def must_take_json() -> None:
-    """Before anything is kept: what could not be answered is not taken, either."""
-    speaking.must_take_json(request)
-
-
 @door.post("/")
 @door.post("", strict_slashes=False)
 def take_bundle() -> Response:
@@ -64,7 +58,7 @@ def create(type: str) -> Response:
     if type == "Bundle":
         return take_bundle()
     _may_push(type)
-    # fhirpy's get_or_create (2.3, November 2026) sends the condition in the URL, as Aidbox takes it.
+    # fhirpy's get_or_create (2.3, November 2026) sends it in the URL, as Aidbox takes it.
     condition = _header("If-None-Exist") or _condition()
     asked = {"method": "POST", "url": type, "ifNoneExist": condition}
     return _answer_single(taking.take(f"push/{type}", asked).accepted())

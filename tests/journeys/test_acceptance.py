@@ -74,7 +74,9 @@ def exported(bridge: Bridge, form: str) -> list[dict[str, str]]:
 
 
 def in_order(rows: list[dict[str, str]], *, exact: bool) -> list[list[tuple[str, str | Decimal]]]:
-    made = [[(name, cell if exact else _number(cell)) for name, cell in row.items()] for row in rows]
+    made = [
+        [(name, cell if exact else _number(cell)) for name, cell in row.items()] for row in rows
+    ]
     return sorted(made, key=str)
 
 

@@ -119,7 +119,10 @@ def test_a_site_decides_a_code_once() -> None:
 def test_the_display_of_a_decided_code_is_still_compared() -> None:
     texts = with_line(f"{LOINC},38208-5,,pain_rest,equal,told,", walk="score")
     display = "Liver severity - Reported"
-    resource = {**PAIN, "code": {"coding": [{"system": LOINC, "code": "38208-5", "display": display}]}}
+    resource = {
+        **PAIN,
+        "code": {"coding": [{"system": LOINC, "code": "38208-5", "display": display}]},
+    }
     (here,) = decode(load.load(texts, site="north"), resource, source="x")
     assert [i.severity for i in here.issues] == ["warning"]
     assert "'liver' for 'pain'" in here.issues[0].cause

@@ -111,7 +111,11 @@ def test_what_is_read_is_told_by_the_entry_in_the_same_words(door: Sender) -> No
 
 
 def test_r06_who_reads_in_a_batch_is_told_how(door: Sender) -> None:
-    body = {**bundle(), "type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient"}}]}
+    body = {
+        **bundle(),
+        "type": "batch",
+        "entry": [{"request": {"method": "GET", "url": "Patient"}}],
+    }
     (entry,) = door("POST", "/fhir", body).get_json()["entry"]
     assert entry["response"]["status"] == "400 Bad Request"
     assert "a request of its own" in str(entry["response"]["outcome"])
@@ -120,4 +124,6 @@ def test_r06_who_reads_in_a_batch_is_told_how(door: Sender) -> None:
 def test_a_body_without_a_type_is_told_so(door: Sender) -> None:
     answer = door("POST", "/fhir/Observation", {})
     assert answer.status_code == 400
-    assert told(answer).startswith("the body names no resourceType, and an Observation was expected")
+    assert told(answer).startswith(
+        "the body names no resourceType, and an Observation was expected"
+    )
