@@ -74,7 +74,9 @@ def full(door: Sender) -> Sender:
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
     """As `full`, for tests that only read."""
     folder = tmp_path_factory.mktemp("still")
-    sender = furnished(opened(Settings(data=folder / "data", max_body=200_000, rate="")))
+    sender = furnished(
+        opened(databases.settings(folder / "data", kept=True, max_body=200_000, rate=""))
+    )
     yield sender
     sender.service.registry.close()
 

@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from fhirbridge.app import create_app
-from fhirbridge.settings import Settings
+from tests import databases
 from tests.web.sender import MRN, Sender, bundle, person, score
 
 MAX = 20_000
@@ -17,7 +17,7 @@ MAX = 20_000
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Sender]:
-    made = Sender.at(create_app(Settings(data=tmp_path, max_body=MAX)), "alpha")
+    made = Sender.at(create_app(databases.settings(tmp_path, max_body=MAX)), "alpha")
     made.enrol("S-1", "4711")
     yield made
     made.service.registry.close()

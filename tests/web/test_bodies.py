@@ -15,6 +15,7 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.settings import Settings
 from fhirbridge.web.bodies import FREE, MOST_RATIO
 from fhirbridge.web.packed import SMALLEST
+from tests import databases
 from tests.web.sender import Sender, bundle, found, lesion, person, score
 
 MOST = 4_000_000
@@ -23,7 +24,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", max_body=MOST)
+    return databases.settings(tmp_path / "data", max_body=MOST)
 
 
 def told(answer: TestResponse) -> str:

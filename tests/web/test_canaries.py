@@ -16,8 +16,8 @@ from werkzeug.test import TestResponse
 
 from fhirbridge.app import create_app
 from fhirbridge.registry.faults import transient
-from fhirbridge.settings import Settings
 from fhirbridge.web import logs
+from tests import databases
 from tests.web.sender import LOINC, MRN, Sender, bundle, concept, lesion, person, score, whose
 from tests.web.signing import BASE, Signing
 
@@ -35,7 +35,7 @@ def canary() -> str:
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
     limits = {"max_body": 300_000, "rate": "", "login_rate": ""}
-    made = create_app(Settings(data=tmp_path / "data", base_url=BASE, **limits))  # type: ignore[arg-type]
+    made = create_app(databases.settings(tmp_path / "data", base_url=BASE, **limits))  # type: ignore[arg-type]
     yield made
     made.extensions["fhirbridge"].registry.close()
 

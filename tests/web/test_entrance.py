@@ -20,8 +20,8 @@ import pytest
 import fhirbridge
 from fhirbridge.app import create_app
 from fhirbridge.outcome import BridgeError
-from fhirbridge.settings import Settings
 from fhirbridge.web import access, logs, throttle
+from tests import databases
 from tests.web.sender import Sender, lesion, score
 from tests.web.signing import BASE, Signing
 
@@ -215,7 +215,9 @@ def test_x33_keys_and_tokens_are_compared_nowhere_else() -> None:
 
 @pytest.fixture
 def fenced(tmp_path: Path) -> Iterator[Sender]:
-    settings = Settings(data=tmp_path / "f", base_url=BASE, rate="5/minute", login_rate="20/minute")
+    settings = databases.settings(
+        tmp_path / "f", base_url=BASE, rate="5/minute", login_rate="20/minute"
+    )
     door = Sender.at(create_app(settings), "alpha")
     yield door
     door.service.registry.close()
@@ -295,7 +297,9 @@ def test_a_window_ends_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_without_a_rate_everything_is_taken(tmp_path: Path) -> None:
-    door = Sender.at(create_app(Settings(data=tmp_path / "f", rate="", login_rate="")), "alpha")
+    door = Sender.at(
+        create_app(databases.settings(tmp_path / "f", rate="", login_rate="")), "alpha"
+    )
     assert {door("GET", "/healthz").status_code for _ in range(200)} == {200}
     door.service.registry.close()
 
@@ -303,7 +307,7 @@ def test_without_a_rate_everything_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["rate", "login_rate"])
 def test_a_rate_that_is_none_is_told_at_the_start(tmp_path: Path, name: str) -> None:
     with pytest.raises(BridgeError) as fault:
-        create_app(Settings(data=tmp_path / "f", **{name: "many"}))  # type: ignore[arg-type]
+        create_app(databases.settings(tmp_path / "f", **{name: "many"}))  # type: ignore[arg-type]
     assert fault.value.issues[0].place == f"FHIRBRIDGE_{name.upper()}"
 
 

@@ -11,6 +11,7 @@ import pytest
 from fhirbridge.app import create_app
 from fhirbridge.settings import Settings
 from fhirbridge.web import health
+from tests import databases
 from tests.web.sender import Sender, concept, lesion, score
 
 
@@ -70,7 +71,7 @@ def test_mappings_that_do_not_load_are_not_ready(tmp_path: Path) -> None:
     mappings = tmp_path / "mappings"
     shutil.copytree(Settings().mappings, mappings)
     (mappings / "lesion.yaml").write_text("form: secret-canary\n", encoding="utf-8")
-    door = Sender.at(create_app(Settings(data=tmp_path / "d", mappings=mappings)), "alpha")
+    door = Sender.at(create_app(databases.settings(tmp_path / "d", mappings=mappings)), "alpha")
     status, parts = ready(door)
     assert (status, {*parts}) == (503, {"mappings"})
     assert "canary" not in str(parts)

@@ -13,6 +13,7 @@ import pytest
 from fhirbridge.fhir.definitions import content, element
 from fhirbridge.formats import fhir_json
 from fhirbridge.settings import Settings
+from tests import databases
 from tests.web.sender import Sender, concept, score
 
 LONGEST = 5.0  # seconds: a hundred times what it takes, and nothing to what backtracking would take
@@ -20,7 +21,7 @@ LONGEST = 5.0  # seconds: a hundred times what it takes, and nothing to what bac
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data")
+    return databases.settings(tmp_path / "data")
 
 
 XML: list[tuple[str, str]] = [

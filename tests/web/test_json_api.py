@@ -13,13 +13,14 @@ import fhirbridge
 from fhirbridge.fhir.definitions import resource_types
 from fhirbridge.formats import fhir_json
 from fhirbridge.settings import Settings
+from tests import databases
 from tests.web.sender import LESION, Sender, bundle, concept, lesion, score
 from tests.web.signing import BASE, Signing
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", max_body=200_000, base_url=BASE)
+    return databases.settings(tmp_path / "data", max_body=200_000, base_url=BASE)
 
 
 def got(answer: TestResponse, status: int = 200) -> Any:

@@ -21,6 +21,7 @@ from fhirbridge.registry.vault import key as vault_key
 from fhirbridge.servers import key_sets
 from fhirbridge.settings import Settings
 from fhirbridge.web.published_keys import KeySource
+from tests import databases
 from tests.web.sender import Sender
 from tests.web.signing import BASE, Signing, ec, jwks, rsa
 
@@ -71,7 +72,7 @@ def publisher() -> Iterator[Publisher]:
 @pytest.fixture
 def settings(tmp_path: Path, publisher: Publisher) -> Settings:
     data = tmp_path / "data"
-    return Settings(data=data, base_url=BASE, login_rate="", key_hosts=publisher.host)
+    return databases.settings(data, base_url=BASE, login_rate="", key_hosts=publisher.host)
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from fhirbridge.settings import Settings
+from tests import databases
 from tests.web.sender import Sender, score
 from tests.web.signing import BASE, Signing
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data", base_url=BASE)
+    return databases.settings(tmp_path / "data", base_url=BASE)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from fhirbridge.app import create_app
-from fhirbridge.settings import Settings
+from tests import databases
 from tests.hapi import fhir_packages
 from tests.web.sender import LESION, Sender, concept, lesion, score
 
@@ -40,7 +40,7 @@ SURVIVES = [schemathesis.checks.not_a_server_error]
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sender]:
     """Something of every noun, and no limit on the number of requests."""
     data = tmp_path_factory.mktemp("data")
-    app = create_app(Settings(data=data, rate="", login_rate=""))
+    app = create_app(databases.settings(data, kept=True, rate="", login_rate=""))
     door = Sender.at(app, "alpha")
     door.enrol("S-1", "4711")
     door.push(lesion(), score(3, id="o1"), score(code=concept("urn:local", "NRS-1"), id="o9"))

@@ -19,12 +19,12 @@ from fhirbridge.app import create_app
 from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.decode import decode
 from fhirbridge.outcome import failed
-from fhirbridge.settings import Settings
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
 from fhirbridge.sync import additions
 from fhirbridge.sync.replay import Report, Selection, replay
 from fhirbridge.sync.said import Said, together
+from tests import databases
 from tests.mapping.files import mappings
 from tests.mapping.test_variation import CASES
 from tests.mapping.variation import completed
@@ -100,7 +100,7 @@ class Ward:
 
 @pytest.fixture(scope="module")
 def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    app = create_app(Settings(data=tmp_path_factory.mktemp("variation"), rate=""))
+    app = create_app(databases.settings(tmp_path_factory.mktemp("variation"), kept=True, rate=""))
     made = Ward(Sender.at(app, "alpha"))
     yield made
     made.sender.service.registry.close()
@@ -196,7 +196,7 @@ MENDED = [
 def test_a_resource_with_a_local_code_is_applied_after_its_line(
     tmp_path: Path, id: str, walk: str, target: str, date: dict[str, str]
 ) -> None:
-    ward = Ward(Sender.at(create_app(Settings(data=tmp_path)), "alpha"))
+    ward = Ward(Sender.at(create_app(databases.settings(tmp_path)), "alpha"))
     case = next(one for one in fhir_json.read(CASES.read_bytes()) if one["id"] == id)
     _, receipt = ward.push({**case["resource"], **date})
     ((_, code),) = dict.fromkeys(unlisted(receipt))
@@ -239,7 +239,7 @@ def ambiguous(receipt: Resource) -> list[str]:
 def test_a_code_that_the_study_cannot_decide_is_decided_by_the_site(
     tmp_path: Path, id: str, number: int, lines: list[tuple[str, str, str]], more: dict[str, Any]
 ) -> None:
-    ward = Ward(Sender.at(create_app(Settings(data=tmp_path)), "alpha"))
+    ward = Ward(Sender.at(create_app(databases.settings(tmp_path)), "alpha"))
     case = next(one for one in fhir_json.read(CASES.read_bytes()) if one["id"] == id)
     _, receipt = ward.push({**resources(case)[number]["resource"], **more})
     assert ambiguous(receipt)
@@ -260,7 +260,7 @@ def test_a_code_that_the_study_cannot_decide_is_decided_by_the_site(
 
 
 def test_these_are_all_cases_that_the_study_cannot_decide(tmp_path: Path) -> None:
-    ward = Ward(Sender.at(create_app(Settings(data=tmp_path, rate="")), "alpha"))
+    ward = Ward(Sender.at(create_app(databases.settings(tmp_path, rate="")), "alpha"))
     found = {
         (case["id"], number)
         for case in fhir_json.read(CASES.read_bytes())
@@ -272,7 +272,7 @@ def test_these_are_all_cases_that_the_study_cannot_decide(tmp_path: Path) -> Non
 
 
 def test_these_are_all_cases_that_wait_for_a_line(tmp_path: Path) -> None:
-    ward = Ward(Sender.at(create_app(Settings(data=tmp_path, rate="")), "alpha"))
+    ward = Ward(Sender.at(create_app(databases.settings(tmp_path, rate="")), "alpha"))
     waiting = {
         case["id"]
         for case in fhir_json.read(CASES.read_bytes())
