@@ -35,8 +35,16 @@ _FOREIGN = {sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY, "23503"}
 _TWICE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, "23505"}
 
 
+class Collision(BridgeError):
+    """The transaction met another one that was about the same, and was undone: try it again."""
+
+
 def transient(cause: str) -> BridgeError:
     return BridgeError(Issue("transient", cause, _LATER))
+
+
+def collision() -> Collision:
+    return Collision(Issue("transient", _POSTGRESQL["40"], _LATER))
 
 
 def tell(context: ExceptionContext) -> None:
@@ -55,7 +63,8 @@ def tell(context: ExceptionContext) -> None:
     if context.is_disconnect or (context.connection is None and code is None):
         cause = cause or "the database cannot be reached"
     if cause and not _reading(context):
-        raise transient(cause) from fault
+        collided = isinstance(code, str) and code.startswith("40")
+        raise (collision() if collided else transient(cause)) from fault
 
 
 def _code(fault: BaseException) -> int | str | None:

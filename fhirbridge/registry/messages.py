@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from fhirbridge.outcome import Issue
 from fhirbridge.registry import tables
+from fhirbridge.registry.gathered import portions
 from fhirbridge.registry.scope import Scope, not_found
 
 KEPT = "kept"  # as it came
@@ -58,9 +59,7 @@ class Messages:
         Where it is not, the stored one comes back: compare `sha256` to tell a repetition from a
         key that was used twice.
         """
-        fresh = self.scope.add_new(
-            tables.message,
-            once=("source", "key"),
+        made = Message(
             id=self.scope.ids(),
             source=source,
             kind=kind,
@@ -70,12 +69,15 @@ class Messages:
             received_at=self.scope.clock(),
             state=KEPT,
         )
-        message = tables.message.c
-        kept = self._rows().where(message.source == source, message.key == key)
-        return self.scope.only(Message, kept, "message"), fresh
+        if self.scope.add_new(tables.message, once=("source", "key"), **_flat(made)):
+            return made, True
+        kept = self.scope.row(tables.message, Message, source=source, key=key)
+        if kept is None:
+            raise not_found("message")
+        return kept, False
 
     def get(self, message_id: str) -> Message | None:
-        return self.scope.one(Message, self._rows().where(tables.message.c.id == message_id))
+        return self.scope.row(tables.message, Message, id=message_id)
 
     def key_beginning(self, source: str, text: str) -> str | None:
         """A key of this source that begins so."""
@@ -101,6 +103,16 @@ class Messages:
 
     def _rows(self) -> Select[Any]:
         return self.scope.select(tables.message, Message)
+
+
+def _flat(row: Message) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in type(row).__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    resource_type: str | None
+    source_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +194,16 @@ class Quarantine:
         )
         return bool(self.scope.many(Held, rows.limit(1)))
 
+    def among(self, source_ids: Collection[str]) -> set[tuple[str | None, str | None]]:
+        """Type and id of what waits and may be one of these, of whichever source."""
+        found: list[_Waiting] = []
+        for some in portions(source_ids):
+            found += self.scope.rows(tables.quarantine, _Waiting, state="waiting", source_id=some)
+        return {(one.resource_type, one.source_id) for one in found}
+
     def of_message(self, message_id: str) -> list[Held]:
-        held = tables.quarantine.c
-        rows = self._rows().where(held.message_id == message_id)
-        return self.scope.many(Held, rows.order_by(held.position, held.part))
+        order = ("position", "part")
+        return self.scope.rows(tables.quarantine, Held, order, message_id=message_id)
 
     def forget(self, message_id: str, position: int) -> int:
         """Nothing of the entry waits or has waited: what is known of it may not be kept."""

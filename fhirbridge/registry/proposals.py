@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Select, func, select
 
 from fhirbridge.registry import tables
-from fhirbridge.registry.scope import Scope, not_found
+from fhirbridge.registry.gathered import Way, portions
+from fhirbridge.registry.scope import Scope, insertion, not_found
 
 ProposalStatus = Literal["accepted", "waiting", "refused", "superseded"]
 
@@ -54,14 +57,38 @@ class Proposal:
 class Origins:
     scope: Scope
 
+    def know(self, source: str, wanted: Iterable[tuple[str, str]]) -> None:
+        """Look up together what will be asked for one by one: the origins of these types and ids,
+        and what they are about."""
+        known = self.scope.gathered
+        asked = {one for one in wanted if (source, *one) not in known.origins}
+        known.origins.update(((source, *one), None) for one in asked)
+        for some in portions(asked):
+            types, ids = {one[0] for one in some}, {one[1] for one in some}
+            rows = self.scope.rows(
+                tables.origin, Origin, source=source, resource_type=types, source_id=ids
+            )
+            here = [row for row in rows if (row.resource_type, row.source_id) in asked]
+            known.origins.update(((source, r.resource_type, r.source_id), r) for r in here)
+            known.links.update((row.id, set()) for row in here)
+            about = {row.id for row in here}
+            for link in (
+                self.scope.rows(tables.origin_record, _Link, origin_id=about) if here else ()
+            ):
+                known.links[link.origin_id].add(link.record_id)
+
     def find(self, source: str, resource_type: str, source_id: str) -> Origin | None:
-        origin = tables.origin.c
-        named = (
-            origin.source == source,
-            origin.resource_type == resource_type,
-            origin.source_id == source_id,
+        known, name = self.scope.gathered.origins, (source, resource_type, source_id)
+        if name in known:
+            found: Origin | None = known[name]
+            return found
+        return self.scope.row(
+            tables.origin,
+            Origin,
+            source=source,
+            resource_type=resource_type,
+            source_id=source_id,
         )
-        return self.scope.one(Origin, self._rows().where(*named))
 
     def put(
         self,
@@ -75,21 +102,25 @@ class Origins:
         subject_id: str | None = None,
     ) -> Origin:
         """The origin in this version. A known subject stays unless another is given."""
-        self.scope.put(
-            tables.origin,
-            once=("source", "resource_type", "source_id"),
-            told=("version_id", "last_updated", "sha256", "seen_at"),
-            kept=("subject_id",),
-            id=self.scope.ids(),
+        known, name = self.scope.gathered, (source, resource_type, source_id)
+        before: Origin | None = known.origins.get(name)
+        made = Origin(
+            id=before.id if before else self.scope.ids(),
             source=source,
             resource_type=resource_type,
             source_id=source_id,
             version_id=version_id,
             last_updated=last_updated,
             sha256=sha256,
-            subject_id=subject_id,
+            subject_id=subject_id or (before.subject_id if before else None),
             seen_at=self.scope.clock(),
         )
+        if name in known.origins:
+            known.origins[name] = made
+            known.links.setdefault(made.id, set())
+            self.scope.later(_putting(self.scope.raw.dialect.name), name, _columns(made))
+            return made
+        self.scope.put(tables.origin, once=_NAMED, told=_TOLD, kept=_KEPT, **_columns(made))
         found = self.find(source, resource_type, source_id)
         if found is None:
             raise not_found("origin")
@@ -98,12 +129,13 @@ class Origins:
     def link(self, origin_id: str, record_id: str) -> None:
         """The origin is about this record. The record need not be saved yet, but must be when the
         unit commits."""
-        self.scope.add_new(
-            tables.origin_record,
-            once=("origin_id", "record_id"),
-            origin_id=origin_id,
-            record_id=record_id,
-        )
+        about = self.scope.gathered.links.get(origin_id)
+        row = {"origin_id": origin_id, "record_id": record_id}
+        if about is None:
+            self.scope.add_new(tables.origin_record, once=("origin_id", "record_id"), **row)
+        elif record_id not in about:
+            about.add(record_id)
+            self.scope.add_later(tables.origin_record, (origin_id, record_id), row, order=_LINK)
 
     def unlink(self, origin_id: str, record_id: str) -> bool:
         """False where it is not about the record (any more)."""
@@ -113,9 +145,11 @@ class Origins:
 
     def records(self, origin_id: str) -> list[str]:
         """The ids of the records that the origin is about: a resource may tell several facts."""
-        link = tables.origin_record.c
-        rows = self.scope.select(tables.origin_record, _Link).where(link.origin_id == origin_id)
-        return [one.record_id for one in self.scope.many(_Link, rows.order_by(link.record_id))]
+        known = self.scope.gathered.links.get(origin_id)
+        if known is not None:
+            return sorted(known)
+        rows = self.scope.rows(tables.origin_record, _Link, ("record_id",), origin_id=origin_id)
+        return [one.record_id for one in rows]
 
     def forget(self, source: str, resource_type: str, source_id: str) -> bool:
         """A resource that was seen and never read: no record and no proposal is of it. False where
@@ -152,9 +186,34 @@ class _Link:
     record_id: str
 
 
+_NAMED = ("source", "resource_type", "source_id")
+_TOLD = ("version_id", "last_updated", "sha256", "seen_at")
+_KEPT = ("subject_id",)
+_PUT, _LINK, _ADD = 0, 4, 5  # the order in which they are written: records lie between
+
+
+@cache
+def _putting(dialect: str) -> Way:
+    """An origin that got another id in the meantime is none of ours."""
+    made = insertion(dialect, tables.origin, _NAMED, _TOLD, _KEPT, same=("id",))
+    return Way(_PUT, tables.origin, made, site="site_id")
+
+
 @dataclass(frozen=True, slots=True)
 class Proposals:
     scope: Scope
+
+    def know(self, record_ids: Collection[str], *, none: Collection[str] = ()) -> None:
+        """Look up together what will be asked for one by one: all of these records, and that there
+        are `none` of others."""
+        known = self.scope.gathered.proposals
+        for id in none:
+            known.setdefault(id, [])
+        asked = {id for id in record_ids if id not in known}
+        for some in portions(asked):
+            known.update((id, []) for id in some)
+            for row in self.scope.rows(tables.proposal, Proposal, ("number",), record_id=some):
+                known[row.record_id].append(row)
 
     def add(
         self,
@@ -186,12 +245,20 @@ class Proposals:
             mapping_version=mapping_version,
             at=self.scope.clock(),
         )
+        known = self.scope.gathered.proposals.get(record_id)
+        if known is not None:
+            known.append(made)
+            self.scope.add_later(tables.proposal, made.id, _columns(made), order=_ADD)
+            return made
         once = ("record_id", "field", "number")
         while not self.scope.add_new(tables.proposal, once=once, **_columns(made)):
             made = replace(made, number=self._next_number(record_id, field))
         return made
 
     def _next_number(self, record_id: str, field: str) -> int:
+        known = self.scope.gathered.proposals.get(record_id)
+        if known is not None:
+            return max((one.number for one in known if one.field == field), default=0) + 1
         proposal = tables.proposal.c
         latest = select(func.max(proposal.number)).where(
             proposal.site_id == self.scope.site_id,
@@ -202,13 +269,19 @@ class Proposals:
 
     def accepted(self, record_id: str) -> dict[str, Proposal]:
         """The latest accepted proposal of each field."""
-        proposal = tables.proposal.c
-        rows = self._rows().where(proposal.record_id == record_id, proposal.status == "accepted")
-        ordered = rows.order_by(proposal.field, proposal.number)
-        return {row.field: row for row in self.scope.many(Proposal, ordered)}
+        known = self.scope.gathered.proposals.get(record_id)
+        if known is not None:  # in the order of their numbers
+            return {row.field: row for row in known if row.status == "accepted"}
+        named = {"record_id": record_id, "status": "accepted"}
+        rows = self.scope.rows(tables.proposal, Proposal, ("field", "number"), **named)
+        return {row.field: row for row in rows}
 
     def waiting(self, record_id: str | None = None) -> list[Proposal]:
         """The longest waiting first; of one record or of all."""
+        known = self.scope.gathered.proposals.get(record_id or "")
+        if known is not None:
+            waits = [one for one in known if one.status == "waiting"]
+            return sorted(waits, key=lambda one: (one.at, one.field, one.number))
         proposal = tables.proposal.c
         rows = self._rows().where(proposal.status == "waiting")
         rows = rows if record_id is None else rows.where(proposal.record_id == record_id)
@@ -231,5 +304,5 @@ class Proposals:
         return self.scope.select(tables.proposal, Proposal)
 
 
-def _columns(row: Proposal) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in Proposal.__slots__}
+def _columns(row: Origin | Proposal) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in type(row).__slots__}

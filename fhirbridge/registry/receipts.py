@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import and_, select
 
 from fhirbridge.outcome import Issue
 from fhirbridge.registry import tables
@@ -58,6 +58,16 @@ class _ReceiptRow:
 class Receipts:
     scope: Scope
 
+    def first(self, receipt: Receipt) -> Receipt:
+        """That of a message which has none yet, gathered."""
+        own = {name: getattr(receipt, name) for name in _ReceiptRow.__slots__}
+        self.scope.add_later(tables.receipt, receipt.id, own, order=_FIRST)
+        for each in receipt.entries:
+            row = {"receipt_id": receipt.id, **_flat(each)}
+            named = (receipt.id, each.position, each.part)
+            self.scope.add_later(tables.receipt_entry, named, row, order=_LINES)
+        return receipt
+
     def save(self, receipt: Receipt) -> Receipt:
         """The receipt as stored. A message's second receipt replaces the first and keeps its id."""
         self.scope.put(
@@ -71,7 +81,7 @@ class Receipts:
             issues=receipt.issues,
             created_at=receipt.created_at,
         )
-        stored = self._one(tables.receipt.c.message_id == receipt.message_id)
+        stored = self.scope.row(tables.receipt, _ReceiptRow, message_id=receipt.message_id)
         if stored is None:
             raise not_found("receipt")
         entry = tables.receipt_entry
@@ -81,11 +91,11 @@ class Receipts:
         return self._whole(stored)
 
     def get(self, receipt_id: str) -> Receipt | None:
-        found = self._one(tables.receipt.c.id == receipt_id)
+        found = self.scope.row(tables.receipt, _ReceiptRow, id=receipt_id)
         return None if found is None else self._whole(found)
 
     def of_message(self, message_id: str) -> Receipt | None:
-        found = self._one(tables.receipt.c.message_id == message_id)
+        found = self.scope.row(tables.receipt, _ReceiptRow, message_id=message_id)
         return None if found is None else self._whole(found)
 
     def named(self, source: str, resource_type: str, identifier: str) -> list[tuple[str, str]]:
@@ -119,15 +129,10 @@ class Receipts:
         )
         return list(self.scope.connection.execute(found.order_by(entry.subject_id)).scalars())
 
-    def _one(self, named: ColumnElement[bool]) -> _ReceiptRow | None:
-        rows = self.scope.select(tables.receipt, _ReceiptRow)
-        return self.scope.one(_ReceiptRow, rows.where(named))
-
     def _whole(self, row: _ReceiptRow) -> Receipt:
-        entry = tables.receipt_entry
-        rows = self.scope.select(entry, ReceiptEntry).where(entry.c.receipt_id == row.id)
-        ordered = rows.order_by(entry.c.position, entry.c.part)
-        entries = tuple(self.scope.many(ReceiptEntry, ordered))
+        order = ("position", "part")
+        rows = self.scope.rows(tables.receipt_entry, ReceiptEntry, order, receipt_id=row.id)
+        entries = tuple(rows)
         return Receipt(
             row.id, row.message_id, row.state, row.counts, row.issues, row.created_at, entries
         )
@@ -135,3 +140,6 @@ class Receipts:
 
 def _flat(entry: ReceiptEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in ReceiptEntry.__slots__}
+
+
+_FIRST, _LINES = 11, 12  # the order in which they are written: behind all that they tell of

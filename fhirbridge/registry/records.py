@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select, update
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
-from fhirbridge.registry.scope import Scope, conflict
+from fhirbridge.registry.gathered import Way, portions
+from fhirbridge.registry.scope import Scope, adding, conflict
 
 RecordStatus = Literal["active", "withdrawn"]
 
@@ -51,25 +52,63 @@ class _Named:
     id: str
 
 
+class Name(NamedTuple):
+    """A record's business key."""
+
+    subject_id: str
+    form: str
+    key: str
+
+
+_CHANGED = ("fields", "status", "number", "mapping_version", "updated_at")
+_ADD, _CHANGE, _REVISE = 1, 2, 3  # the order in which they are written
+_OVERWRITE = (
+    update(tables.record)
+    .where(
+        tables.record.c.site_id == bindparam("of_site"),
+        tables.record.c.id == bindparam("of_id"),
+        tables.record.c.number == bindparam("before"),
+    )
+    .values({name: bindparam(name) for name in _CHANGED})
+)
+_CHANGES = Way(_CHANGE, tables.record, _OVERWRITE)
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     scope: Scope
 
+    def know(self, wanted: Mapping[Name, str]) -> dict[str, Record | None]:
+        """Look up together what will be asked for one by one: records by their business keys, with
+        the ids that new ones get. By id what was not known until now."""
+        known = self.scope.gathered
+        asked = {name: id for name, id in wanted.items() if name not in known.names}
+        found: dict[Name, Record] = {}
+        for some in portions(asked):
+            subjects, forms, keys = (list(dict.fromkeys(part)) for part in zip(*some, strict=True))
+            rows = self.scope.rows(tables.record, Record, subject_id=subjects, form=forms, key=keys)
+            found |= {Name(row.subject_id, row.form, row.key): row for row in rows}
+        told = {(row.id if (row := found.get(name)) else id): row for name, id in asked.items()}
+        known.records |= told
+        known.names.update((name, row.id if (row := found.get(name)) else None) for name in asked)
+        return told
+
     def find(self, subject_id: str, form: str, key: str) -> Record | None:
-        record = tables.record.c
-        named = (record.subject_id == subject_id, record.form == form, record.key == key)
-        return self.scope.one(Record, self._rows().where(*named))
+        known, name = self.scope.gathered, Name(subject_id, form, key)
+        if name in known.names:
+            found: Record | None = known.records.get(known.names[name] or "")
+            return found
+        return self.scope.row(tables.record, Record, subject_id=subject_id, form=form, key=key)
 
     def get(self, record_id: str) -> Record | None:
-        return self.scope.one(Record, self._rows().where(tables.record.c.id == record_id))
+        found: Record | None = self.scope.gathered.records.get(record_id)
+        return found or self.scope.row(tables.record, Record, id=record_id)
 
     def all(self, form: str | None = None, subject_id: str | None = None) -> list[Record]:
         """Ordered by subject, form and key; withdrawn ones included."""
-        record = tables.record.c
-        rows = self._rows().order_by(record.subject_id, record.form, record.key)
-        rows = rows if form is None else rows.where(record.form == form)
-        rows = rows if subject_id is None else rows.where(record.subject_id == subject_id)
-        return self.scope.many(Record, rows)
+        given = {"form": form, "subject_id": subject_id}
+        named = {name: value for name, value in given.items() if value is not None}
+        return self.scope.rows(tables.record, Record, ("subject_id", "form", "key"), **named)
 
     def study_ids(self, record_ids: Iterable[str]) -> dict[str, str]:
         """Whose the records are, by the study's pseudonyms."""
@@ -103,15 +142,21 @@ class Records:
         made = Record(
             record_id, subject_id, form, key, dict(fields), status, 1, mapping_version, now
         )
-        before: Record | None = None
-        if not self.scope.add_new(tables.record, **_columns(made)):
-            before = self._locked(made)
-            changes = changed(before.fields, fields)
+        gathers = self._gathers(made)
+        if gathers:
+            before: Record | None = self.scope.gathered.records[record_id]
+        else:
+            fresh = self.scope.add_new(tables.record, **_columns(made))
+            before = None if fresh else self._locked(made)
+        changes = changed(before.fields if before else {}, fields)
+        if before is not None:
             if not changes and before.status == status:
                 return before
-            made = self._overwrite(made, before.number + 1)
-        else:
-            changes = changed({}, fields)
+            made = replace(made, number=before.number + 1)
+        if gathers:
+            self._gather(made, before)
+        elif before is not None:
+            self._overwrite(made)
         revision = Revision(
             record_id=record_id,
             number=made.number,
@@ -123,8 +168,31 @@ class Records:
             status=status,
             changes=changes,
         )
-        self.scope.add(tables.revision, **_columns(revision))
+        if gathers:
+            named = (record_id, revision.number)
+            self.scope.add_later(tables.revision, named, _columns(revision), order=_REVISE)
+        else:
+            self.scope.add(tables.revision, **_columns(revision))
         return made
+
+    def _gathers(self, made: Record) -> bool:
+        """Whether all that has to be known of the record is."""
+        known, name = self.scope.gathered, Name(made.subject_id, made.form, made.key)
+        return made.id in known.records and known.names.get(name, "") in (None, made.id)
+
+    def _gather(self, made: Record, before: Record | None) -> None:
+        """As one row, however often the record is saved."""
+        known = self.scope.gathered
+        known.records[made.id] = made
+        known.names[Name(made.subject_id, made.form, made.key)] = made.id
+        adds = adding(self.scope.raw.dialect.name, tables.record, _ADD)
+        if before is None or known.waits(adds, made.id):
+            self.scope.later(adds, made.id, _columns(made))
+            return
+        values = {name: getattr(made, name) for name in _CHANGED}
+        waits = known.waits(_CHANGES, made.id)
+        stored = waits["before"] if waits else before.number
+        self.scope.later(_CHANGES, made.id, {**values, "of_id": made.id, "before": stored})
 
     def _locked(self, wanted: Record) -> Record:
         rows = self._rows().where(tables.record.c.id == wanted.id).with_for_update(key_share=True)
@@ -134,17 +202,10 @@ class Records:
             raise conflict("the record's id and its subject, form and key do not belong together")
         return before
 
-    def _overwrite(self, made: Record, number: int) -> Record:
-        values = {
-            "fields": made.fields,
-            "status": made.status,
-            "number": number,
-            "mapping_version": made.mapping_version,
-            "updated_at": made.updated_at,
-        }
+    def _overwrite(self, made: Record) -> None:
+        values = {name: getattr(made, name) for name in _CHANGED}
         row = self.scope.update(tables.record).where(tables.record.c.id == made.id)
         self.scope.affected(row.values(values))
-        return Record(**{**_columns(made), "number": number})
 
     def revisions(self, record_id: str) -> list[Revision]:
         """The oldest first."""

@@ -6,15 +6,29 @@ Equal content makes no new version; a deleted resource keeps its id and its last
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, false, func, insert, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
+from fhirbridge.registry.gathered import Way, portions
 from fhirbridge.registry.history_tables import resource_version
 from fhirbridge.registry.scope import Scope, conflict
 from fhirbridge.registry.search import DateFilter, TokenFilter, conditions
@@ -56,8 +70,68 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class _Index:
+    """The rows of a resource's search index, each once."""
+
+    resource_id: str
+    marks: Iterable[Token]
+    spans: Iterable[Interval]
+
+    @property
+    def tokens(self) -> dict[tuple[str, ...], dict[str, str]]:
+        names = dict.fromkeys((name, system or "", value) for name, system, value in self.marks)
+        return {one: self._row(("name", "system", "value"), one) for one in names}
+
+    @property
+    def dates(self) -> dict[tuple[str, ...], dict[str, str]]:
+        return {one: self._row(("name", "low", "high"), one) for one in dict.fromkeys(self.spans)}
+
+    def _row(self, columns: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
+        return {"resource_id": self.resource_id, **dict(zip(columns, values, strict=True))}
+
+
+def _mine(table: Table, name: str) -> ColumnElement[bool]:
+    of_site = table.c.site_id == bindparam("of_site")
+    return and_(of_site, table.c[name] == bindparam("of_id"))
+
+
+_ADD, _KEEP, _REPLACE, _EMPTY, _MARK = 6, 7, 8, 9, 10  # the order in which they are written
+_CHANGED = ("version", "last_updated", "body", "sha256", "deleted", "revision")
+_KEPT = ["resource_id" if name == "id" else name for name in _Kept.__slots__]
+_BEFORE = select(*(tables.resource.c[n] for n in _Kept.__slots__)).where(
+    _mine(tables.resource, "id")
+)
+_KEEPS = Way(
+    _KEEP, resource_version, insert(resource_version).from_select(_KEPT, _BEFORE), exact=False
+)
+_REPLACES = Way(
+    _REPLACE,
+    tables.resource,
+    update(tables.resource)
+    .where(_mine(tables.resource, "id"), tables.resource.c.version == bindparam("before"))
+    .values({name: bindparam(name) for name in _CHANGED}),
+)
+_UNINDEX = [
+    Way(_EMPTY, table, delete(table).where(_mine(table, "resource_id")), exact=False)
+    for table in (tables.resource_token, tables.resource_date)
+]
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     scope: Scope
+
+    def know(self, record_ids: Collection[str], *, none: Collection[str] = ()) -> None:
+        """Look up together what will be asked for one by one: all of these records, and that there
+        are `none` of others."""
+        known = self.scope.gathered.resources
+        for id in none:
+            known.setdefault(id, {})
+        asked = {id for id in record_ids if id not in known}
+        rows = self.of_records(asked)
+        known.update((id, {}) for id in asked)
+        for row in rows:
+            known[row.record_id][row.block] = row
 
     def put(
         self,
@@ -89,6 +163,9 @@ class Resources:
             deleted=False,
             revision=revision,
         )
+        known = self.scope.gathered.resources.get(record_id)
+        if known is not None:
+            return self._gather(made, known, _Index(made.id, tokens, dates))
         if not self.scope.add_new(tables.resource, **_columns(made)):
             before = self._locked(made)
             if before.sha256 == made.sha256 and not before.deleted:
@@ -96,7 +173,35 @@ class Resources:
             made = replace(made, id=before.id, version=before.version + 1)
             self._overwrite(made)
             self._unindex(made.id)
-        self._index(made.id, tokens, dates)
+        index = _Index(made.id, tokens, dates)
+        self.scope.add_many(tables.resource_token, [*index.tokens.values()])
+        self.scope.add_many(tables.resource_date, [*index.dates.values()])
+        return made
+
+    def _gather(
+        self, made: ResourceRow, known: dict[str, ResourceRow], index: _Index
+    ) -> ResourceRow:
+        before, later = known.get(made.block), self.scope.later
+        if before is None:
+            self.scope.add_later(tables.resource, made.id, _columns(made), order=_ADD)
+        else:
+            _same_place(before, made)
+            if before.sha256 == made.sha256 and not before.deleted:
+                return before
+            self.scope.flush()  # one version after the other
+            made = replace(made, id=before.id, version=before.version + 1)
+            index = replace(index, resource_id=made.id)
+            later(_KEEPS, made.id, {"of_id": made.id})
+            values = {name: getattr(made, name) for name in _CHANGED}
+            named = {"of_id": made.id, "before": before.version}
+            later(_REPLACES, made.id, {**values, **named})
+            for way in _UNINDEX:
+                later(way, made.id, {"of_id": made.id})
+        for name, row in index.tokens.items():
+            self.scope.add_later(tables.resource_token, (made.id, *name), row, order=_MARK)
+        for name, row in index.dates.items():
+            self.scope.add_later(tables.resource_date, (made.id, *name), row, order=_MARK)
+        known[made.block] = made
         return made
 
     def _locked(self, wanted: ResourceRow) -> ResourceRow:
@@ -104,9 +209,7 @@ class Resources:
         named = (resource.record_id == wanted.record_id, resource.block == wanted.block)
         rows = self._rows().where(*named).with_for_update(key_share=True)
         before = self.scope.one(ResourceRow, rows)
-        if before is None or (before.type, before.fhir_id) != (wanted.type, wanted.fhir_id):
-            raise conflict(f"{wanted.type}/{wanted.fhir_id} is not the resource of this block")
-        return before
+        return _same_place(before, wanted)
 
     def _overwrite(self, made: ResourceRow) -> None:
         """The version before is kept as it stands in the database, without being read."""
@@ -119,23 +222,6 @@ class Resources:
     def _unindex(self, resource_id: str) -> None:
         for table in (tables.resource_token, tables.resource_date):
             self.scope.affected(self.scope.delete(table).where(table.c.resource_id == resource_id))
-
-    def _index(self, resource_id: str, tokens: Iterable[Token], dates: Iterable[Interval]) -> None:
-        marks = dict.fromkeys((name, system or "", value) for name, system, value in tokens)
-        self.scope.add_many(
-            tables.resource_token,
-            [
-                {"resource_id": resource_id, "name": name, "system": system, "value": value}
-                for name, system, value in marks
-            ],
-        )
-        self.scope.add_many(
-            tables.resource_date,
-            [
-                {"resource_id": resource_id, "name": name, "low": low, "high": high}
-                for name, low, high in dict.fromkeys(dates)
-            ],
-        )
 
     def get(self, type: str, fhir_id: str) -> ResourceRow | None:
         """Deleted ones included: that a resource is gone is an answer, too."""
@@ -154,17 +240,17 @@ class Resources:
 
     def of_record(self, record_id: str) -> list[ResourceRow]:
         """Deleted ones included."""
-        resource = tables.resource.c
-        rows = self._rows().where(resource.record_id == record_id)
-        return self.scope.many(ResourceRow, rows.order_by(resource.block))
+        known = self.scope.gathered.resources.get(record_id)
+        if known is not None:
+            return [known[block] for block in sorted(known)]
+        return self.scope.rows(tables.resource, ResourceRow, ("block",), record_id=record_id)
 
     def of_records(self, record_ids: Collection[str]) -> list[ResourceRow]:
         """Deleted ones included."""
-        resource = tables.resource.c
         found: list[ResourceRow] = []
-        for some in _portions(record_ids):
-            rows = self._rows().where(resource.record_id.in_(some))
-            found += self.scope.many(ResourceRow, rows.order_by(resource.record_id, resource.block))
+        for some in portions(record_ids):
+            order = ("record_id", "block")
+            found += self.scope.rows(tables.resource, ResourceRow, order, record_id=some)
         return found
 
     def by_identifiers(
@@ -174,7 +260,7 @@ class Resources:
         token, resource = tables.resource_token.c, tables.resource.c
         marked = and_(token.site_id == resource.site_id, token.resource_id == resource.id)
         found: dict[tuple[str, str, str], list[ResourceRow]] = {}
-        for some in _portions(values):
+        for some in portions(values):
             rows = self._rows().add_columns(token.system.label("token_system"), token.value)
             rows = rows.join(tables.resource_token, marked).where(
                 token.name == "identifier", token.value.in_(some)
@@ -233,10 +319,10 @@ class Resources:
         return self.scope.select(tables.resource, ResourceRow)
 
 
-def _portions(values: Collection[str]) -> Iterator[list[str]]:
-    """SQLite takes 32,766 parameters in a statement, and no planner likes as many."""
-    ordered = sorted(values)
-    yield from (ordered[at : at + 500] for at in range(0, len(ordered), 500))
+def _same_place(before: ResourceRow | None, wanted: ResourceRow) -> ResourceRow:
+    if before is None or (before.type, before.fhir_id) != (wanted.type, wanted.fhir_id):
+        raise conflict(f"{wanted.type}/{wanted.fhir_id} is not the resource of this block")
+    return before
 
 
 def _columns(row: ResourceRow) -> dict[str, Any]:

@@ -6,18 +6,21 @@ A repository never writes a `where site_id = …` of its own, so none can forget
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     Connection,
+    CursorResult,
     Delete,
     Executable,
     Select,
     Table,
     Update,
+    and_,
+    bindparam,
     delete,
     func,
     select,
@@ -27,6 +30,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import tables
+from fhirbridge.registry.faults import collision
+from fhirbridge.registry.gathered import Gathered, Way
 from fhirbridge.registry.vault import Vault
 
 Row = TypeVar("Row")
@@ -35,13 +40,58 @@ Insert = sqlite.Insert | postgresql.Insert
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A connection in a transaction, and whose rows it may see."""
+    """A connection in a transaction, and whose rows it may see.
 
-    connection: Connection
+    Every statement goes by `connection`, which writes first what was gathered; `raw` is for those
+    that are known not to ask for it.
+    """
+
+    raw: Connection
     site: str | None
     clock: Callable[[], datetime]
     ids: Callable[[], str]
     vault: Vault
+    gathered: Gathered = field(default_factory=Gathered)
+
+    @property
+    def connection(self) -> Connection:
+        self.flush()
+        return self.raw
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else writes before this transaction has ended, as with SQLite."""
+        return self.raw.dialect.name == "sqlite"
+
+    def flush(self) -> None:
+        """Write what was gathered. Raises `BridgeError` where somebody else was there first."""
+        if not self.gathered.waiting:
+            return
+        for way, rows in self.gathered.take():
+            changed = self.raw.execute(way.statement, rows).rowcount
+            if way.exact and changed != len(rows):
+                if self.alone:
+                    raise conflict(f"a row of '{way.table.name}' belongs to another one already")
+                raise collision()
+
+    def add_later(self, table: Table, key: Any, values: dict[str, Any], *, order: int) -> Way:
+        """Gather a new row; the way by which it will be written."""
+        way = adding(self.raw.dialect.name, table, order)
+        self.later(way, key, values)
+        return way
+
+    def later(self, way: Way, key: Any, values: dict[str, Any]) -> None:
+        """Gather a row: a second one of the same key replaces the first."""
+        self.gathered.later(way, key, {way.site: self.site_id, **values})
+
+    def forget(self) -> None:
+        """What is known of rows may not be so any more."""
+        self.flush()
+        self.gathered.forget()
+
+    def _written(self, table: Any) -> None:
+        if table in _KNOWN:
+            self.forget()
 
     @property
     def site_id(self) -> str:
@@ -61,6 +111,7 @@ class Scope:
         return delete(table).where(table.c.site_id == self.site_id)
 
     def add(self, table: Table, **values: Any) -> None:
+        self._written(table)
         self.connection.execute(self._insert(table), {"site_id": self.site_id, **values})
 
     def add_new(self, table: Table, *, once: tuple[str, ...] = (), **values: Any) -> bool:
@@ -85,11 +136,13 @@ class Scope:
 
         Of the columns `kept` a value that is there outlives None.
         """
+        self._written(table)
         statement = self._insert(table, once=once, told=told, kept=kept)
         self.connection.execute(statement, {"site_id": self.site_id, **values})
 
     def add_many(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
+            self._written(table)
             filled = [{"site_id": self.site_id, **row} for row in rows]
             self.connection.execute(self._insert(table), filled)
 
@@ -101,11 +154,33 @@ class Scope:
         told: tuple[str, ...] | None = None,
         kept: tuple[str, ...] = (),
     ) -> Insert:
-        return _insert(self.connection.dialect.name, table, once, told, kept)
+        return insertion(self.raw.dialect.name, table, once, told, kept)
 
     def affected(self, statement: Executable, values: dict[str, Any] | None = None) -> int:
         """Execute; the number of rows that it changed."""
+        self._written(getattr(statement, "table", None))
         return self.connection.execute(statement, values).rowcount
+
+    def row(self, table: Table, kind: Callable[..., Row], **named: Any) -> Row | None:
+        """The row of the site with these values, by a statement that is made once."""
+        found = self._named(table, kind, (), named).one_or_none()
+        return None if found is None else kind(**found._mapping)
+
+    def rows(
+        self, table: Table, kind: Callable[..., Row], order: tuple[str, ...] = (), **named: Any
+    ) -> list[Row]:
+        """Those with these values; of a list or a set with one of them."""
+        return [kind(**row._mapping) for row in self._named(table, kind, order, named)]
+
+    def _named(
+        self, table: Table, kind: Callable[..., Any], order: tuple[str, ...], named: dict[str, Any]
+    ) -> CursorResult[Any]:
+        """Of one table alone: what waits for another one may wait."""
+        many = tuple(name for name, value in named.items() if isinstance(value, list | set))
+        statement = _selection(table, kind, tuple(named), many, order)
+        values = {"of_site": self.site_id, **named}
+        connection = self.connection if table in self.gathered.tables else self.raw
+        return connection.execute(statement, values)
 
     def one(self, kind: Callable[..., Row], statement: Executable) -> Row | None:
         row = self.connection.execute(statement).one_or_none()
@@ -128,14 +203,36 @@ def _columns_of(table: Table, kind: Callable[..., Any]) -> Select[Any]:
 
 
 @cache
-def _insert(
+def _selection(
+    table: Table,
+    kind: Callable[..., Any],
+    names: tuple[str, ...],
+    many: tuple[str, ...],
+    order: tuple[str, ...],
+) -> Select[Any]:
+    made = _columns_of(table, kind).where(table.c.site_id == bindparam("of_site"))
+    for name in names:
+        if name in many:
+            made = made.where(table.c[name].in_(bindparam(name, expanding=True)))
+        else:
+            made = made.where(table.c[name] == bindparam(name))
+    return made.order_by(*(table.c[name] for name in order))
+
+
+@cache
+def insertion(
     dialect: str,
     table: Table,
     once: tuple[str, ...],
     told: tuple[str, ...] | None,
-    kept: tuple[str, ...],
+    kept: tuple[str, ...] = (),
+    same: tuple[str, ...] = (),
 ) -> Insert:
-    """Made once each: to build a statement takes SQLAlchemy longer than SQLite takes to run it."""
+    """Made once each: to build a statement takes SQLAlchemy longer than SQLite takes to run it.
+
+    `once`, `told` and `kept` are those of `Scope.put`; a row that is there and differs in the
+    columns `same` stays as it is.
+    """
     made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     # Without this option the count of an INSERT is forgotten: psycopg then says -1.
     made = made.execution_options(preserve_rowcount=True)
@@ -146,7 +243,22 @@ def _insert(
         return made.on_conflict_do_nothing(index_elements=unique)
     written: dict[str, Any] = {name: made.excluded[name] for name in told}
     written |= {name: func.coalesce(made.excluded[name], table.c[name]) for name in kept}
-    return made.on_conflict_do_update(index_elements=unique, set_=written)
+    if not same:
+        return made.on_conflict_do_update(index_elements=unique, set_=written)
+    meant = and_(*(made.excluded[name] == table.c[name] for name in same))
+    return made.on_conflict_do_update(index_elements=unique, set_=written, where=meant)
+
+
+@cache
+def adding(dialect: str, table: Table, order: int) -> Way:
+    """New rows, gathered."""
+    return Way(order, table, insertion(dialect, table, (), ()), site="site_id")
+
+
+# Of what is in these a unit may know the rows.
+_KNOWN = frozenset(
+    (tables.origin, tables.origin_record, tables.record, tables.proposal, tables.resource)
+)
 
 
 def not_found(noun: str, remedy: str = "") -> BridgeError:

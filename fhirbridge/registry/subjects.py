@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Select, bindparam, select
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
@@ -30,6 +30,18 @@ class _Identity:
     hash: str
     cipher: bytes
     subject_id: str
+
+
+# Without their keys, so that new rows of others may still point to them.
+_HOLD = (
+    select(tables.subject.c.id)
+    .where(
+        tables.subject.c.site_id == bindparam("of_site"),
+        tables.subject.c.id.in_(bindparam("ids", expanding=True)),
+    )
+    .order_by(tables.subject.c.id)
+    .with_for_update(key_share=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +93,7 @@ class Subjects:
         return fresh or self._owner(hashed) == subject_id
 
     def _owner(self, hashed: str) -> str | None:
-        rows = self.scope.select(tables.subject_identity, _Identity)
-        found = self.scope.one(_Identity, rows.where(tables.subject_identity.c.hash == hashed))
+        found = self.scope.row(tables.subject_identity, _Identity, hash=hashed)
         return None if found is None else found.subject_id
 
     def pseudonym(self, system: str, value: str) -> str:
@@ -96,10 +107,10 @@ class Subjects:
         return None if owner is None else self.by_id(owner)
 
     def by_id(self, subject_id: str) -> Subject | None:
-        return self.scope.one(Subject, self._rows().where(tables.subject.c.id == subject_id))
+        return self.scope.row(tables.subject, Subject, id=subject_id)
 
     def by_study_id(self, study_id: str) -> Subject | None:
-        return self.scope.one(Subject, self._rows().where(tables.subject.c.study_id == study_id))
+        return self.scope.row(tables.subject, Subject, study_id=study_id)
 
     def all(self) -> list[Subject]:
         return self.scope.many(Subject, self._rows().order_by(tables.subject.c.study_id))
@@ -129,3 +140,22 @@ class Subjects:
 def identity_place(site_id: str, subject_id: str) -> str:
     """What an identity's cipher is bound to."""
     return f"subject_identity:{site_id}:{subject_id}"
+
+
+def hold(scope: Scope, subject_ids: Iterable[str]) -> bool:
+    """Nobody else changes what is of these subjects before this transaction ends; where several are
+    wanted, they are waited for in one order. True where one was not held until now: what was read
+    of it may have changed since.
+
+    SQLite has one writer, who holds all.
+    """
+    if scope.alone:
+        return False
+    held = scope.gathered.held
+    wanted = sorted({*subject_ids} - held)
+    if not wanted:
+        return False
+    scope.forget()
+    scope.raw.execute(_HOLD, {"of_site": scope.site_id, "ids": wanted})
+    held.update(wanted)
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -19,13 +19,13 @@ from fhirbridge.registry.listings import Listings
 from fhirbridge.registry.messages import Messages, Quarantine
 from fhirbridge.registry.proposals import Origins, Proposals
 from fhirbridge.registry.receipts import Receipts
-from fhirbridge.registry.records import Records
+from fhirbridge.registry.records import Name, Records
 from fhirbridge.registry.resources import Resources
 from fhirbridge.registry.runs import Cursors, Runs
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.sites import Clients, Connections, Sites
 from fhirbridge.registry.smart import Assertions, Signers, Tokens
-from fhirbridge.registry.subjects import Subjects
+from fhirbridge.registry.subjects import Subjects, hold
 from fhirbridge.registry.tombstones import Tombstones
 from fhirbridge.registry.traces import Traces
 
@@ -70,6 +70,7 @@ class Unit:
         """
         if not self._writes:
             raise ValueError("this unit only reads")
+        self.flush()
         self.audit.flush()
         connection = self._scope.connection
         try:
@@ -78,12 +79,35 @@ class Unit:
             # SQLite leaves the transaction open where COMMIT fails; the pool takes it for ended.
             connection.invalidate()
             raise
+        self._scope.gathered.drop()  # the next transaction sees what others wrote
+
+    def flush(self) -> None:
+        """Write what was gathered until now. Raises `BridgeError` where it cannot be written."""
+        self._scope.flush()
+
+    def hold(self, subject_ids: Iterable[str]) -> bool:
+        """Order for each patient: who changes what is of these subjects takes turns. True where one
+        was not held until now, and what was read of it before may have changed."""
+        return hold(self._scope, subject_ids)
+
+    def foresee(self, wanted: Mapping[Name, str]) -> None:
+        """These records, by business key and id, are about to be read and written: what is known of
+        them is looked up together."""
+        found = self.records.know(wanted)
+        new = [id for id, record in found.items() if record is None]
+        self.proposals.know([id for id in found if id not in new], none=new)
+        self.resources.know((), none=new)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """A part of the transaction: left by an exception, what was written in it never was."""
-        with self._scope.connection.begin_nested():
-            yield
+        try:
+            with self._scope.connection.begin_nested():
+                yield
+                self.flush()
+        except BaseException:
+            self._scope.gathered.drop()
+            raise
 
     def now(self) -> datetime:
         return self._scope.clock()

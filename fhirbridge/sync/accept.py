@@ -15,6 +15,7 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
 from fhirbridge.registry.proposals import Origin, Proposal, ProposalStatus
+from fhirbridge.registry.records import Name
 from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.subjects import Subject
@@ -42,6 +43,7 @@ class Context:
     projected: dict[str, list[ResourceRow]] = field(default_factory=dict)
 
     def project(self) -> None:
+        self.unit.resources.know(self.touched)
         for stored, subject in self.touched.values():
             rows = project(self.unit, self.mappings, stored, subject)
             self.projected[stored.id] = rows
@@ -81,6 +83,8 @@ def take_back(context: Context, origin: Origin, record_id: str, *, reason: str) 
     unit = context.unit
     unit.origins.unlink(origin.id, record_id)
     found = unit.records.get(record_id)
+    if found and unit.hold([found.subject_id]):
+        found = unit.records.get(record_id)
     subject = unit.subjects.by_id(found.subject_id) if found else None
     if found is None or subject is None:
         return None
@@ -162,8 +166,10 @@ class _Merge:
 
     def run(self) -> Accepted:
         context, said = self.context, self.said
-        found = context.unit.records.find(self.subject.id, said.form, said.key)
         record_id = context.mappings.derived_id(said.form, self.subject.study_id, said.key)
+        context.unit.hold([self.subject.id])
+        context.unit.foresee({Name(self.subject.id, said.form, said.key): record_id})
+        found = context.unit.records.find(self.subject.id, said.form, said.key)
         before = dict(found.fields if found else beginning(context.mappings.study.form(said.form)))
         owners = context.unit.proposals.accepted(record_id) if found else {}
         after, waits, taken = self._merged(before, owners)

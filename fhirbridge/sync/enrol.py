@@ -26,6 +26,7 @@ def enrol(
     """
     unit, mappings = context.unit, context.mappings
     subject = unit.subjects.enrol(study_id, identities)
+    unit.hold([subject.id])
     found = unit.records.find(subject.id, "subject", "")
     untold = beginning(mappings.study.form("subject"))
     before = {**untold, **(found.fields if found else {})}

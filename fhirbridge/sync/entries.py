@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue, failed
 from fhirbridge.registry.messages import Message
 from fhirbridge.registry.proposals import Origin
-from fhirbridge.registry.receipts import ReceiptEntry
+from fhirbridge.registry.receipts import Receipt, ReceiptEntry
+from fhirbridge.registry.records import Name
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import Identifier
@@ -23,6 +24,7 @@ from fhirbridge.sync.conditions import Conditions
 from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.facts import Facts, Line, numbered
 from fhirbridge.sync.judge import Opened
+from fhirbridge.sync.mentions import mentions
 from fhirbridge.sync.origins import Origins
 from fhirbridge.sync.redact import withheld
 from fhirbridge.sync.references import Targets, targets_first
@@ -42,6 +44,7 @@ class Work:
     mappings: MappingSet
     message: Message
     base: str
+    before: Receipt | None  # of the last time
     again: bool = False
     whose: Whose = field(init=False)
     gate: Gate = field(init=False)
@@ -51,7 +54,8 @@ class Work:
     origins: Origins = field(init=False)
     settled: dict[int, list[ReceiptEntry]] = field(init=False)  # of a replay, by position
     waiting: dict[int, set[int]] = field(init=False)  # of a replay, parts by position
-    waited: bool = field(init=False)  # something of the site waits: it may be about to be released
+    ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
+    waits: set[tuple[str | None, str | None]] = field(init=False)  # types and ids, of any source
 
     def __post_init__(self) -> None:
         unit, message = self.unit, self.message
@@ -61,8 +65,7 @@ class Work:
         self.context = Context(unit, self.mappings, message.id, message.source)
         self.conditions = Conditions(unit, self.whose, message.source, self.source_id)
         self.origins = Origins(unit, self.mappings, message.source)
-        self.waited = unit.quarantine.count_waiting() > 0
-        before = unit.receipts.of_message(message.id)
+        before = self.before
         done = before.entries if before and before.state == "done" else ()
         held = unit.quarantine.of_message(message.id) if before else []
         self.waiting, self.settled = {}, {}
@@ -82,6 +85,7 @@ class Work:
         found = opened.entries
         people = (e.resource for e, i in found if source.resource_type(e) == "Patient" and not i)
         self.whose.count(person for person in people if person)
+        self.unit.hold(self.spoken_of(found))
         for entry, _ in found:
             self.targets.remember(entry, (source.resource_type(entry), self.source_id(entry)))
         if opened.kind == "page" or self.settled or self.waiting:
@@ -94,11 +98,19 @@ class Work:
         if self.conditions.faults and opened.kind != "batch":
             raise BridgeError(*self.conditions.faults.values())
 
+    def spoken_of(self, found: Iterable[tuple[Entry, Any]]) -> Iterator[str]:
+        for entry, _ in found:
+            for mention in mentions(entry):
+                subject = self.whose.who(mention)
+                if subject is not None:
+                    yield subject.id
+
     def run(self, opened: Opened) -> list[ReceiptEntry]:
         """In the order of what depends on what, told in the order in which they came."""
         ranked = sorted(opened.entries, key=lambda pair: _rank(pair[0]))
         data = next((n for n, pair in enumerate(ranked) if _rank(pair[0]) > 1), len(ranked))
         told: list[ReceiptEntry] = []
+        self.foresee(entry for entry, issues in ranked if not failed(issues))
         for entry, issues in [*targets_first(ranked[:data]), *targets_first(ranked[data:])]:
             if entry.position in self.settled:
                 told += self.as_told(entry, self.settled[entry.position])
@@ -109,6 +121,50 @@ class Work:
         self.context.project()
         in_order = sorted(told, key=lambda one: (one.position, one.part))
         return answers.answered(self.unit, in_order, self.context, invalid=opened.invalid)
+
+    def foresee(self, entries: Iterable[Entry]) -> None:
+        """Look up together what the entries will ask for one by one. A hint and no more: what is
+        not seen here is looked up when it is asked for."""
+        wanted: dict[Name, str] = {}
+        names: list[tuple[str, str]] = []
+        for entry in entries:
+            resource = entry.resource
+            if resource is None or entry.position in self.settled:
+                continue
+            names.append((source.resource_type(entry), self.source_id(entry)))
+            person = _is_person(entry)
+            subject = (
+                self.whose.of_patient(resource, entry.root)
+                if person
+                else self.holder(entry, resource)
+            )
+            if not isinstance(subject, Subject):
+                continue
+            for fact in self.decoded_ahead(entry, resource):
+                name = Name(subject.id, fact.form, fact.key)
+                wanted[name] = self.mappings.derived_id(fact.form, subject.study_id, fact.key)
+        self.waits = self.unit.quarantine.among({id for _, id in names})
+        self.unit.origins.know(self.message.source, names)
+        self.unit.foresee(wanted)
+
+    def decoded_ahead(self, entry: Entry, resource: Mapping[str, Any]) -> list[Decoded]:
+        """Its facts that are records; nothing of what depends on other resources."""
+        asked: list[str] = []
+
+        def refer(reference: str) -> None:
+            asked.append(reference)
+
+        found = decode(
+            self.mappings,
+            resource,
+            source=self.identity(entry, resource),
+            root=entry.root,
+            refer=refer,
+        )
+        if asked:
+            return []
+        self.ahead[entry.position] = found
+        return [fact for fact in found if fact.fate == "record"]
 
     def apart(self, entry: Entry, issues: list[Issue]) -> list[ReceiptEntry]:
         """An entry of a batch: what goes wrong with it undoes it alone."""
@@ -193,7 +249,7 @@ class Work:
         )
         if origin is None:
             return [Line(replace(told, fate="superseded", issues=(_overtaken(entry),)))]
-        if self.waited:
+        if origin.source_id != told.source_id or (told.resource_type, told.source_id) in self.waits:
             self.unit.quarantine.supersede(
                 origin.source, origin.resource_type, origin.source_id, by=self.message.id
             )
@@ -214,7 +270,7 @@ class Work:
             subject = self.holder(entry, resource)
             return self.targets.records(reference, subject) if subject else None
 
-        decoded = decode(
+        decoded = self.ahead.pop(entry.position, None) or decode(
             self.mappings,
             resource,
             source=self.identity(entry, resource),

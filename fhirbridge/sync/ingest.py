@@ -78,10 +78,13 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
         unit.messages.rewrite(message)
     if receipt is None or receipt.state == "refused" or partly:
         fresh = True
-        opening = _Opening(message, made, incoming.base, incoming.asked, again=partly)
+        opening = _Opening(
+            message, made, incoming.base, incoming.asked, again=partly, first=receipt is None
+        )
         receipt = _work_off(unit, mappings, opening)
     event = "pull" if message.kind == "page" else "push"
     _tell(unit, message, receipt, event if fresh else "repeat")
+    unit.flush()
     return Ingested(receipt, fresh, {} if isinstance(made, BridgeError) else made)
 
 
@@ -135,13 +138,15 @@ def _hash(incoming: Incoming) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """`again`: the message was sent once more, and is kept as it came then."""
+    """`again`: the message was sent once more, and is kept as it came then; `first`: it was never
+    read before."""
 
     message: Message
     made: Mapping[str, Any] | BridgeError
     base: str
     asked: Mapping[str, str] = field(default_factory=dict)
     again: bool = False
+    first: bool = False
 
 
 def _parsed(body: bytes) -> Mapping[str, Any] | BridgeError:
@@ -158,7 +163,8 @@ def _parsed(body: bytes) -> Mapping[str, Any] | BridgeError:
 def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
     issues: tuple[Issue, ...] = ()
     message = opening.message
-    work = Work(unit, mappings, message, opening.base, again=opening.again)
+    before = None if opening.first else unit.receipts.of_message(message.id)
+    work = Work(unit, mappings, message, opening.base, before, again=opening.again)
     try:
         if isinstance(opening.made, BridgeError):
             raise opening.made
@@ -174,14 +180,13 @@ def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
         told = work.run(opened)
         withhold(unit, message, told)
     counts = Counter(entry.fate for entry in told if entry.part == 0)  # an entry once
-    return unit.receipts.save(
-        Receipt(
-            id=unit.new_id(),
-            message_id=message.id,
-            state="refused" if issues else "done",
-            counts={"received": counts.total(), **{fate: counts[fate] for fate in FATES}},
-            issues=issues,
-            created_at=unit.now(),
-            entries=tuple(told),
-        )
+    receipt = Receipt(
+        id=unit.new_id(),
+        message_id=message.id,
+        state="refused" if issues else "done",
+        counts={"received": counts.total(), **{fate: counts[fate] for fate in FATES}},
+        issues=issues,
+        created_at=unit.now(),
+        entries=tuple(told),
     )
+    return unit.receipts.save(receipt) if before else unit.receipts.first(receipt)

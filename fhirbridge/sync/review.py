@@ -30,6 +30,9 @@ def accept(unit: Unit, mappings: MappingSet, proposal_id: str, *, by: str, reaso
     """
     proposal = _waiting(unit, proposal_id)
     record = unit.records.get(proposal.record_id)
+    if record and unit.hold([record.subject_id]):
+        proposal = _waiting(unit, proposal_id)
+        record = unit.records.get(proposal.record_id)
     subject = unit.subjects.by_id(record.subject_id) if record else None
     assert record is not None
     assert subject is not None

@@ -9,11 +9,13 @@ from typing import Any
 from flask import g, request
 
 from fhirbridge.outcome import BridgeError
+from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync import additions
-from fhirbridge.sync.ingest import Incoming, ingest, preview
+from fhirbridge.sync.ingest import Incoming, Ingested, ingest, preview
 from fhirbridge.web import bodies, entrance, pushed, served
 
+_TRIES = 3
 WRITES = "cu"  # a record's key decides whether a push creates or updates: it needs both
 
 
@@ -41,6 +43,23 @@ class Taken:
 def take(kind: str, asked: Mapping[str, str] | None = None) -> Taken:
     """Ingest the request's body in one transaction. `kind` and `asked` are those of `Incoming`."""
     incoming = _incoming(kind, asked)
+    done = _stored(incoming)
+    g.receipt_id = done.receipt.id  # an error names it, too
+    entrance.ingested(done.receipt, fresh=done.fresh)
+    return Taken(done.receipt, done.fresh, done.made)
+
+
+def _stored(incoming: Incoming, *, tries: int = _TRIES) -> Ingested:
+    """Where it collides with another message, it is tried again: the other has ended by then."""
+    try:
+        return _store(incoming)
+    except Collision:
+        if tries == 1:
+            raise
+    return _stored(incoming, tries=tries - 1)
+
+
+def _store(incoming: Incoming) -> Ingested:
     here = served.service()
     with here.registry.unit(g.caller.site_id, request_id=g.request_id) as unit:
         mappings = additions.mappings(here.library, unit, g.caller.site_name)
@@ -48,9 +67,7 @@ def take(kind: str, asked: Mapping[str, str] | None = None) -> Taken:
         here.crash.reach("ingest.before-commit")
         unit.commit()
         here.crash.reach("ingest.after-commit")
-    g.receipt_id = done.receipt.id  # an error names it, too
-    entrance.ingested(done.receipt, fresh=done.fresh)
-    return Taken(done.receipt, done.fresh, done.made)
+    return done
 
 
 def rehearse(kind: str, asked: Mapping[str, str] | None = None) -> Receipt:

@@ -12,6 +12,9 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import Registry, Unit, tables
 from fhirbridge.registry.audit import Chain
 from fhirbridge.registry.listings import Wanted
+from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.records import Name, Record
+from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.traces import EntryOf
 from tests.registry.filled import LATER, MRN, SIGN, House, furnish, put, save
 
@@ -29,6 +32,33 @@ def _told(ask: Ask) -> Ask:
             return error.issues[0].category
 
     return asked
+
+
+def _first(unit: Unit, house: House) -> None:
+    unit.receipts.first(replace(house.receipt, id="r2"))
+    unit.flush()
+
+
+def _known(unit: Unit, house: House) -> list[Record]:
+    record = house.record
+    name = Name(record.subject_id, record.form, record.key)
+    return [one for one in unit.records.know({name: record.id}).values() if one]
+
+
+def _origin(unit: Unit, house: House) -> Origin | None:
+    origin = house.origin
+    unit.origins.know(origin.source, [(origin.resource_type, origin.source_id)])
+    return unit.origins.find(origin.source, origin.resource_type, origin.source_id)
+
+
+def _proposed(unit: Unit, house: House) -> dict[str, Proposal]:
+    unit.proposals.know([house.record.id])
+    return unit.proposals.accepted(house.record.id)
+
+
+def _shown(unit: Unit, house: House) -> list[ResourceRow]:
+    unit.resources.know([house.record.id])
+    return unit.resources.of_record(house.record.id)
 
 
 ASKS: dict[str, tuple[Ask, object]] = {
@@ -70,6 +100,12 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "receipts.subjects": (lambda u, h: u.receipts.subjects([h.message.id]), []),
     "receipts.of_message": (lambda u, h: u.receipts.of_message(h.message.id), None),
     "receipts.save": (lambda u, h: u.receipts.save(replace(h.receipt, id="r2")), "not-found"),
+    "receipts.first": (lambda u, h: _first(u, h), "not-found"),
+    "records.know": (lambda u, h: _known(u, h), []),
+    "origins.know": (lambda u, h: _origin(u, h), None),
+    "proposals.know": (lambda u, h: _proposed(u, h), {}),
+    "resources.know": (lambda u, h: _shown(u, h), []),
+    "quarantine.among": (lambda u, h: u.quarantine.among({"src-2"}), set()),
     "quarantine.hold": (
         lambda u, h: u.quarantine.hold(
             h.message.id, position=9, resource_type=None, source_id=None, issues=()
