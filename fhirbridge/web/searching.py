@@ -11,20 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhirbridge.fhir.search_parameters import PARAMETERS, Parameter, includes, span
+from fhirbridge.fhir import search_values
+from fhirbridge.fhir.search_parameters import PARAMETERS, Parameter, includes
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.registry.search import LAST_UPDATED, DateFilter, TokenFilter
 from fhirbridge.study.definition import near
-from fhirbridge.study.records import is_date
 from fhirbridge.web import speaking
 from fhirbridge.web.bodies import MOST_FIELDS
 
 DEFAULT_COUNT, MOST = 50, 500
 MOST_VALUES, LONGEST = 100, 1000  # of one parameter, and letters of one value
 PROVENANCE = "Provenance:target"
-_PREFIX = re.compile(r"(eq|ge|gt|le|lt)?(.+)", re.DOTALL)
 _FRACTION = re.compile(r"\.(\d{1,6})(?=Z|[+-])")
-_ESCAPED = re.compile(r"\\([\\,|$])")
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -115,7 +113,7 @@ def _take(
     elif known[name].kind == "date":
         search.dates.append(_date(name, text))
     elif known[name].kind == "reference":
-        parts = (_reference(part, search.base) for part in _values(name, text))
+        parts = (search_values.reference(part, search.base) for part in _values(name, text))
         search.tokens.append((name, [("", part) for part in parts]))
     else:
         search.tokens.append((name, [_token(name, part) for part in _values(name, text)]))
@@ -206,34 +204,19 @@ def _values(name: str, text: str) -> list[str]:
 
 
 def _token(name: str, text: str) -> tuple[str | None, str]:
-    """`code`, `system|code`, `|code` (of no system) or `system|` (any code of it)."""
-    divided = re.match(r"((?:[^\\|]|\\.)*)\|", text, re.DOTALL)
-    if divided is None:
-        return None, _plain(text)
-    system, code = _plain(divided[1]), _plain(text[divided.end() :])
+    system, code = search_values.token(text)
     if not system and not code:
         raise refused(name, "it has neither system nor code", "give system|code")
     return system, code
 
 
-def _plain(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text)
-
-
-def _reference(text: str, base: str) -> str:
-    """Alone, an id is that of a Patient."""
-    plain = _plain(text).removeprefix(f"{base}/")
-    return plain if "/" in plain else f"Patient/{plain}"
-
-
 def _date(name: str, text: str) -> DateFilter:
-    found = _PREFIX.fullmatch(text)
-    if found is None or not is_date(found[2].replace(" ", "+"), time=True):
+    read = search_values.date(text)
+    if read is None:
         raise refused(name, "it is no date", "write [eq|ge|gt|le|lt]YYYY-MM-DD")
-    moment = found[2].replace(" ", "+")
-    low, high = span(moment)
-    fraction = _FRACTION.search(moment)
+    prefix, low, high = read
+    fraction = _FRACTION.search(text.replace(" ", "+"))
     if fraction and name == LAST_UPDATED:  # it is served to the millisecond and kept more exactly
         digits = len(fraction[1])
         high = f"{low[: 20 + digits]}{'9' * (6 - digits)}Z"
-    return name, found[1] or "eq", low, high
+    return name, prefix, low, high
