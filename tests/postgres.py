@@ -14,7 +14,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -61,6 +62,29 @@ def _user() -> pwd.struct_passwd:
 @contextmanager
 def running() -> Iterator[URL]:
     """URL of a running server's database `postgres`; the server ends with the block."""
+    with made() as server, server.running():
+        yield server.url
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A cluster that can be started, ended and started again."""
+
+    folder: Path
+    who: dict[str, object]
+
+    @property
+    def url(self) -> URL:
+        place = {"host": str(self.folder)}
+        return URL.create("postgresql+psycopg", "postgres", database="postgres", query=place)
+
+    def running(self) -> AbstractContextManager[None]:
+        return _serving(self.folder, self.who)
+
+
+@contextmanager
+def made() -> Iterator[Server]:
+    """A cluster that does not run yet; it is removed with the block."""
     folder, user = Path(tempfile.mkdtemp(prefix="pg-")), _user()
     root = os.geteuid() == 0
     who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if root else {}
@@ -68,9 +92,7 @@ def running() -> Iterator[URL]:
         os.chown(folder, user.pw_uid, user.pw_gid)
     try:
         _make(folder, who)
-        with _serving(folder, who):
-            place = {"host": str(folder)}
-            yield URL.create("postgresql+psycopg", "postgres", database="postgres", query=place)
+        yield Server(folder, who)
     finally:
         shutil.rmtree(folder)
 
