@@ -191,6 +191,6 @@ def test_a_decision_releases_the_part_that_waited_for_it_and_no_other(ward: Ward
         unit.commit()
     assert len(ward.held()) == 1
     with ward.registry.unit(ward.site_id) as unit:
-        review.refuse(unit, unit.proposals.waiting()[0].id)
+        review.refuse(unit, unit.proposals.waiting()[0].id, by="nurse", reason="told")
         unit.commit()
     assert ward.held() == []

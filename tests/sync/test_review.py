@@ -32,7 +32,7 @@ def decide(door: Sender, *, accept: bool) -> None:
         if accept:
             review.accept(unit, mappings, one.id, by="nurse", reason="asked the patient")
         else:
-            review.refuse(unit, one.id)
+            review.refuse(unit, one.id, by="nurse", reason="told")
         unit.commit()
 
 
@@ -73,7 +73,7 @@ def test_a_decision_is_made_once(door: Sender) -> None:
         door.service.registry.unit(door.site_id) as unit,
         pytest.raises(BridgeError, match="no waiting"),
     ):
-        review.refuse(unit, id_)
+        review.refuse(unit, id_, by="nurse", reason="told")
 
 
 def test_an_upper_bound_of_a_date_waits_for_a_person(door: Sender) -> None:
