@@ -43,8 +43,8 @@ def _take_bundle(kind: str) -> Response:
         return _answer_message(taken)
     taken.accepted()
     entries = _response_entries(taken)
-    made = {"resourceType": "Bundle", "type": f"{taken.made['type']}-response", "entry": entries}
-    return answer(made, **taken.headers)
+    made = {"resourceType": "Bundle", "type": f"{taken.made['type']}-response"}
+    return answer({**made, "entry": entries} if entries else made, **taken.headers)
 
 
 @door.post("/$process-message")

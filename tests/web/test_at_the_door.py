@@ -121,6 +121,12 @@ def test_r06_who_reads_in_a_batch_is_told_how(door: Sender) -> None:
     assert "a request of its own" in str(entry["response"]["outcome"])
 
 
+def test_an_empty_transaction_has_an_answer_without_an_empty_list(door: Sender) -> None:
+    """https://hl7.org/fhir/R4/json.html: an array is never empty."""
+    told = door("POST", "/fhir", {"resourceType": "Bundle", "type": "transaction"}).get_json()
+    assert told == {"resourceType": "Bundle", "type": "transaction-response"}
+
+
 def test_a_body_without_a_type_is_told_so(door: Sender) -> None:
     answer = door("POST", "/fhir/Observation", {})
     assert answer.status_code == 400

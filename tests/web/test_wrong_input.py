@@ -47,7 +47,7 @@ INVALID: list[tuple[str, Any, int, str]] = [
     ("two values", bundle(score(3, valueString="3")), 400, "value"),
     ("status unknown to R4", bundle(score(status="finished")), 400, "status"),
     ("subject of a wrong type", bundle(score(subject={"reference": "Medication/1"})), 400, "Medication"),
-    ("too long", b" " * 200_001, 413, "exceeds"),
+    ("too long", b" " * 200_001, 413, "longer than 200000 bytes"),
 ]  # fmt: skip
 
 
