@@ -29,6 +29,7 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "max_wal_size": "256MB",
 }
+_DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _USERS = ("postgres", "nobody")
 _WAIT = 60.0  # seconds for a server that starts or ends
 
@@ -60,9 +61,10 @@ def _user() -> pwd.struct_passwd:
 
 
 @contextmanager
-def running() -> Iterator[URL]:
-    """URL of a running server's database `postgres`; the server ends with the block."""
-    with made() as server, server.running():
+def running(*, durable: bool = False) -> Iterator[URL]:
+    """URL of a running server's database `postgres`; the server ends with the block. `durable`: it
+    writes as a real one, with fsync."""
+    with made() as server, server.running(durable=durable):
         yield server.url
 
 
@@ -78,8 +80,8 @@ class Server:
         place = {"host": str(self.folder)}
         return URL.create("postgresql+psycopg", "postgres", database="postgres", query=place)
 
-    def running(self) -> AbstractContextManager[None]:
-        return _serving(self.folder, self.who)
+    def running(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        return _serving(self.folder, self.who, {**_SETTINGS, **(_DURABLE if durable else {})})
 
 
 @contextmanager
@@ -114,8 +116,8 @@ def _make(folder: Path, who: dict[str, object]) -> None:
 
 
 @contextmanager
-def _serving(folder: Path, who: dict[str, object]) -> Iterator[None]:
-    settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+def _serving(folder: Path, who: dict[str, object], chosen: dict[str, str]) -> Iterator[None]:
+    settings = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
     command = [binaries() / "postgres", "-D", folder / "data", "-k", folder, *settings]
     log = folder / "log"
     with log.open("wb") as out:

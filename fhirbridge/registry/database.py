@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import faults as errors
+from fhirbridge.registry import statistics
 
 # Seconds for a lock; another number by ?timeout= in a SQLite URL, ?options= in a PostgreSQL one.
 _WAIT = 30
@@ -128,3 +129,5 @@ def upgrade(engine: Engine, *, to: str = "head") -> None:
         except CommandError as fault:
             cause = "the database is of a newer version than this program"
             raise BridgeError(Issue("configuration", cause, "install that version")) from fault
+        if connection.dialect.name == "sqlite":
+            statistics.tell(connection)

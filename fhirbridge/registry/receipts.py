@@ -11,6 +11,7 @@ from sqlalchemy import and_, select
 
 from fhirbridge.outcome import Issue
 from fhirbridge.registry import tables
+from fhirbridge.registry.gathered import portions
 from fhirbridge.registry.scope import Scope, not_found
 
 
@@ -52,6 +53,14 @@ class _ReceiptRow:
     counts: Mapping[str, int]
     issues: tuple[Issue, ...]
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    receipt_id: str
+    resource_type: str | None
+    record_id: str | None
+    rule: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +109,27 @@ class Receipts:
 
     def named(self, source: str, resource_type: str, identifier: str) -> list[tuple[str, str]]:
         """Record and rule of what this source sent under its own identifier, each pair once."""
-        entry, receipt, message = tables.receipt_entry.c, tables.receipt.c, tables.message.c
-        of_receipt = and_(receipt.site_id == entry.site_id, receipt.id == entry.receipt_id)
+        sent = [
+            one
+            for one in self.scope.rows(tables.receipt_entry, _Sent, identifier=identifier)
+            if one.record_id and one.resource_type == resource_type
+        ]
+        if not sent:
+            return []
+        # A query of its own: in one, SQLite would begin with every message of the source.
+        own = self._of_source(source, {one.receipt_id for one in sent})
+        told = [(one.record_id or "", one.rule or "") for one in sent if one.receipt_id in own]
+        return list(dict.fromkeys(told))
+
+    def _of_source(self, source: str, receipt_ids: set[str]) -> set[str]:
+        receipt, message = tables.receipt.c, tables.message.c
         of_message = and_(message.site_id == receipt.site_id, message.id == receipt.message_id)
-        found = (
-            select(entry.record_id, entry.rule)
-            .join(tables.receipt, of_receipt)
-            .join(tables.message, of_message)
-            .where(
-                entry.site_id == self.scope.site_id,
-                entry.identifier == identifier,
-                entry.resource_type == resource_type,
-                entry.record_id.is_not(None),
-                message.source == source,
-            )
-        )
-        return [(record, rule) for record, rule in self.scope.connection.execute(found.distinct())]
+        found: set[str] = set()
+        for some in portions(receipt_ids):
+            rows = select(receipt.id, message.source).join(tables.message, of_message)
+            rows = rows.where(receipt.site_id == self.scope.site_id, receipt.id.in_(some))
+            found.update(id for id, by in self.scope.connection.execute(rows) if by == source)
+        return found
 
     def subjects(self, message_ids: Collection[str]) -> list[str]:
         """The ids of everyone of whom these messages told, each once."""

@@ -90,6 +90,13 @@ class _Index:
         return {"resource_id": self.resource_id, **dict(zip(columns, values, strict=True))}
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    resource_id: str
+    system: str
+    value: str
+
+
 def _mine(table: Table, name: str) -> ColumnElement[bool]:
     of_site = table.c.site_id == bindparam("of_site")
     return and_(of_site, table.c[name] == bindparam("of_id"))
@@ -257,19 +264,23 @@ class Resources:
         self, values: Collection[str]
     ) -> dict[tuple[str, str, str], list[ResourceRow]]:
         """Those that carry an identifier with one of the values, by type, system and value."""
-        token, resource = tables.resource_token.c, tables.resource.c
-        marked = and_(token.site_id == resource.site_id, token.resource_id == resource.id)
         found: dict[tuple[str, str, str], list[ResourceRow]] = {}
         for some in portions(values):
-            rows = self._rows().add_columns(token.system.label("token_system"), token.value)
-            rows = rows.join(tables.resource_token, marked).where(
-                token.name == "identifier", token.value.in_(some)
-            )
-            for row in self.scope.connection.execute(rows):
-                told = dict(row._mapping)
-                name = (told["type"], told.pop("token_system"), told.pop("value"))
-                found.setdefault(name, []).append(ResourceRow(**told))
+            marks = self.scope.rows(tables.resource_token, _Mark, name="identifier", value=some)
+            # Two queries: SQLite would join by reading every resource of the site.
+            rows = {row.id: row for row in self._of_ids({one.resource_id for one in marks})}
+            for one in marks:
+                row = rows[one.resource_id]
+                found.setdefault((row.type, one.system, one.value), []).append(row)
         return found
+
+    def _of_ids(self, ids: Collection[str]) -> list[ResourceRow]:
+        order = ("fhir_id",)
+        return [
+            row
+            for some in portions(ids)
+            for row in self.scope.rows(tables.resource, ResourceRow, order, id=some)
+        ]
 
     def mark_deleted(
         self, type: str, fhir_id: str, *, revision: int | None = None
