@@ -39,14 +39,14 @@ from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.sandbox import synthetic
 from fhirbridge.settings import Settings
 from fhirbridge.study.records import Record, Value
-from fhirbridge.sync import entries, ingest
+from fhirbridge.sync import ingest, reader
 from fhirbridge.sync.accept import Context
 from fhirbridge.web import taking
 from tests import postgres
 from tests.web.sender import Sender
 
 ENTRIES, SCORES, SUBJECTS, CLIENTS = 20, 4, 40, 4
-SECONDS = 8.0
+SECONDS = 4.0
 GOAL_PARSE, GOAL_MODELS = 0.6, 5.0
 _FIRST = date(2020, 1, 1)
 _READY = 60.0  # seconds that a server may take to start
@@ -220,7 +220,7 @@ class Clock:
 _STEPS: tuple[tuple[str, object, str], ...] = (
     ("the body is parsed", ingest, "_parsed"),
     ("judge", ingest, "judge"),
-    ("decode", entries, "decode"),
+    ("decode", reader, "decode"),
     ("SQL", Connection, "execute"),
     ("SQL", Connection, "exec_driver_sql"),
     ("commit", Connection, "commit"),
