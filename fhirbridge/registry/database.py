@@ -129,5 +129,5 @@ def upgrade(engine: Engine, *, to: str = "head") -> None:
         except CommandError as fault:
             cause = "the database is of a newer version than this program"
             raise BridgeError(Issue("configuration", cause, "install that version")) from fault
-        if connection.dialect.name == "sqlite":
+        if connection.dialect.name == "sqlite" and to == "head":
             statistics.tell(connection)
