@@ -55,10 +55,10 @@ def contents(folder: Path) -> bytes:
 
 
 def rows(engine: Engine) -> bytes:
-    """Every value of every row that is there, in one order."""
+    """Every value of every row that is there, a line each with its table, in one order."""
     with engine.connect() as connection:
         found = [
-            row
+            f"{name} {row}"
             for name in sorted(_tables(connection))
             for row in sorted(map(repr, connection.execute(text(f'SELECT * FROM "{name}"'))))
         ]
