@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from fhirbridge import pytest_options
+from fhirbridge.registry import Registry
 from tests import databases, postgres
 
 _SERVING = pytest.StashKey[ExitStack]()
@@ -62,11 +66,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"SQLite only: {marker.kwargs['reason']}")
 
 
+@pytest.fixture(scope="session")
+def opened() -> Iterator[weakref.WeakSet[Registry]]:
+    """Every registry that was opened and still lives."""
+    made: weakref.WeakSet[Registry] = weakref.WeakSet()
+    begin = Registry.__init__
+
+    def remembered(self: Registry, *args: Any, **more: Any) -> None:
+        begin(self, *args, **more)
+        made.add(self)
+
+    with patch.object(Registry, "__init__", remembered):
+        yield made
+
+
 @pytest.fixture(autouse=True)
-def only_the_chosen_database(request: pytest.FixtureRequest) -> Iterator[None]:
+def only_the_chosen_database(
+    request: pytest.FixtureRequest, opened: weakref.WeakSet[Registry]
+) -> Iterator[None]:
     """On PostgreSQL nothing of a test is left, and none that forgot to ask runs on SQLite."""
     folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     yield
     if databases.on_postgresql():
+        for registry in [*opened]:
+            registry.close()  # one that is used again connects again
         databases.drop_mine()
         assert folder is None or [*folder.rglob("registry.db")] == [], "it ran on SQLite"

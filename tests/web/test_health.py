@@ -32,6 +32,7 @@ def test_a_service_that_can_work_is_ready(door: Sender) -> None:
     assert door("GET", "/healthz", Authorization="").text == "ok\n"
 
 
+@pytest.mark.sqlite_only(reason="its file is opened for reading alone")
 def test_a_database_that_only_reads_is_not_ready(door: Sender, settings: Settings) -> None:
     """As it is when a disk fails and is mounted read-only; SQLite may read what it cannot write."""
     door.service.registry.close()
@@ -47,6 +48,7 @@ def test_a_database_that_only_reads_is_not_ready(door: Sender, settings: Setting
     app.extensions["fhirbridge"].registry.close()
 
 
+@pytest.mark.sqlite_only(reason="its folder is moved")
 def test_a_database_that_is_away_is_not_ready_and_not_named(
     door: Sender, settings: Settings
 ) -> None:
