@@ -73,10 +73,13 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
         raise BridgeError(Issue("business-rule", cause, "use a new key for a new message"))
     receipt = None if fresh else unit.receipts.of_message(message.id)
     partly = message.state in (REDACTED, ERASED)
-    if partly:  # its sender has it still: where consent is given by now, it is kept as it came
+    refused = receipt is not None and receipt.state == "refused"
+    # Its sender has it still: where consent is given by now, it is kept as it came. What was
+    # refused may have been sent to a wrong URL, and comes to the right one now.
+    if partly or (refused and message.kind != incoming.kind):
         message = replace(message, body=incoming.body, kind=incoming.kind, state=KEPT)
         unit.messages.rewrite(message)
-    if receipt is None or receipt.state == "refused" or partly:
+    if receipt is None or refused or partly:
         fresh = True
         opening = _Opening(
             message, made, incoming.base, incoming.asked, again=partly, first=receipt is None

@@ -152,3 +152,12 @@ def test_r19_an_unknown_modifier_extension_holds_its_entry(door: Sender) -> None
     assert door.fates(answer) == ["quarantined", "applied"]
     assert "modifier" in str(door.receipt(answer)["entries"][0]["issues"])
     assert door.records("assessment") == []
+
+
+@pytest.mark.parametrize("wrong", ["/fhir/$process-message", "/fhir/Condition"])
+def test_what_was_sent_to_a_wrong_url_is_taken_at_the_right_one(door: Sender, wrong: str) -> None:
+    made = score() if wrong.endswith("Condition") else bundle(score())
+    assert door("POST", wrong, made).status_code == 400
+    right = door("POST", "/fhir/Observation" if made["resourceType"] != "Bundle" else "/fhir", made)
+    assert right.status_code in (200, 201), right.data
+    assert door.records() == [{"assessed_on": "2026-03-01", "pain_rest": 3}]
