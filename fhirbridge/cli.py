@@ -11,6 +11,7 @@ import click
 from fhirbridge.commands import (
     book_command,
     client_commands,
+    connection_commands,
     consent_commands,
     crosswalk_commands,
     demo,
@@ -51,7 +52,7 @@ for command in (
     consent_commands.consent,
     crosswalk_commands.crosswalk,
     subject_commands.subject,
-    registry_commands.connection,
+    connection_commands.connection,
     message_commands.message,
     receipt_commands.receipt,
     registry_commands.quarantine,

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "fhirbridge"
 # From the bottom to the top: a room may import what stands in a line above its own, and itself.
 LAYERS = (
     ("outcome",),
-    ("settings", "lined_yaml", "crash"),
+    ("settings", "options", "lined_yaml", "crash"),
     ("fhir", "study"),
     ("mapping", "formats"),
     ("registry", "servers", "library"),

@@ -1,4 +1,4 @@
-"""site, connection, quarantine, record: the registry by hand."""
+"""site, quarantine, record: the registry by hand."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ import click
 
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.formats import fhir_json
-from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.servers.auth import AUTHS
-from fhirbridge.servers.client import outcome_text
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
-from fhirbridge.sync.offered import listed, wanted
 from fhirbridge.sync.project import fields_of
 
 ACTOR = COMMAND_LINE
@@ -68,62 +64,6 @@ def site_list(workshop: Workshop) -> None:
             people, waits = len(unit.subjects.all()), unit.quarantine.count_waiting()
         told = f"unmatched {one.unmatched}, consent by {one.consent}"
         click.echo(f"{one.name}: {told}; {people} enrolled, {waits} waiting")
-
-
-@click.group()
-def connection() -> None:
-    """Hospital FHIR servers of a site."""
-
-
-@connection.command("add")
-@click.argument("name")
-@click.argument("base_url")
-@_SITE
-@click.option("--auth", type=click.Choice(sorted(AUTHS)), default="none")
-@click.option(
-    "--secret", envvar="SECRET", help="token, or user:password; better as the variable SECRET"
-)
-@pass_workshop
-def connection_add(
-    workshop: Workshop, name: str, base_url: str, site_name: str, auth: str, secret: str | None
-) -> None:
-    """Add the FHIR server at BASE_URL under NAME."""
-    if auth != "none" and not secret:
-        cause = f"a connection with the login '{auth}' needs its secret"
-        raise BridgeError(Issue("value", cause, "give --secret, or the variable SECRET"))
-    with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        made = unit.connections.add(name, base_url, auth_kind=auth, secret=secret)
-        workshop.server(made).close()  # refuses a wrong URL or secret before it is kept
-        unit.audit.note("C", "connection.add", actor=ACTOR, entities={"connection": made.id})
-        unit.commit()
-    click.echo(f"connection {name} added")
-
-
-@connection.command("check")
-@click.argument("name")
-@_SITE
-@pass_workshop
-def connection_check(workshop: Workshop, name: str, site_name: str) -> None:
-    """Ask the server what it is, and whether it lets us search what a pull needs."""
-    hospital = workshop.hospital(site_name, name)
-    with hospital.server as server:
-        answer = server.capability()
-        told = answer.body or {}
-        version, software = told.get("fhirVersion"), told.get("software", {}).get("name", "?")
-        click.echo(f"metadata: {answer.status}, FHIR {version}, {software}")
-        wrong = 0 if version == "4.0.1" else 1
-        if wrong:
-            click.echo("  -> this is no R4 server: ask for its R4 base URL", err=True)
-        has = listed(told)
-        for name in ("Patient", *wanted(hospital.mappings)):
-            if has is not None and name not in has and name != "Patient":
-                click.echo(f"search {name}: not offered, so a pull does not ask for it")
-                continue
-            found = server.search(name, {"_count": "1"})
-            told_why = f" {outcome_text(found)}" if found.status >= 400 else ""
-            click.echo(f"search {name}: {found.status}{told_why}")
-            wrong += found.status >= 400
-    raise SystemExit(1 if wrong else 0)
 
 
 @click.group()

@@ -31,7 +31,8 @@ def pull(workshop: Workshop, site: str, connection: str | None, each: bool) -> N
     hospital = workshop.hospital(site, connection)
     settings = workshop.settings
     with hospital.server:
-        told = Pull(hospital, settings.page_size, Crash(settings.crash), tell=click.echo)
+        size = hospital.options.page_size or settings.page_size
+        told = Pull(hospital, size, Crash(settings.crash), tell=click.echo)
         run = (replace(told, tell_each=click.echo) if each else told).run()
     click.echo(certificate(run))
     raise SystemExit(0 if run.state == "complete" else 1)

@@ -39,6 +39,7 @@ class Decoded:
     fields: Mapping[str, Value] = field(default_factory=dict)
     traces: Mapping[str, Trace] = field(default_factory=dict)
     patient: Mapping[str, Any] | None = None
+    nulls: frozenset[str] = frozenset()  # fields that a format with a word for it takes back
 
 
 def decode(

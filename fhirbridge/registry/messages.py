@@ -16,6 +16,8 @@ from fhirbridge.registry.gathered import portions
 from fhirbridge.registry.scope import Scope, not_found
 
 KEPT = "kept"  # as it came
+REDACTED = "redacted"  # a part of it is gone; the rest can be replayed
+ERASED = "erased"  # all of it is gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Select, select
 
@@ -54,6 +55,7 @@ class Connection:
     auth_kind: str
     created_at: datetime
     secret: str | None = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)  # see `fhirbridge.options`
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class _Sealed:
     base_url: str
     auth_kind: str
     auth_cipher: bytes | None
+    options: Mapping[str, Any]
     created_at: datetime
 
 
@@ -180,11 +183,19 @@ class Connections:
             base_url=base_url,
             auth_kind=auth_kind,
             auth_cipher=cipher,
+            options={},
             created_at=now,
         )
         if not fresh:
             raise duplicate(f"there is a connection '{name}' already")
         return Connection(id, name, base_url, auth_kind, now, secret)
+
+    def set_options(self, connection_id: str, options: Mapping[str, Any]) -> None:
+        """In the place of those before; raises `BridgeError` where there is no such connection."""
+        named = tables.connection.c.id == connection_id
+        changed = self.scope.update(tables.connection).where(named)
+        if not self.scope.affected(changed.values(options=dict(options))):
+            raise not_found("connection")
 
     def by_name(self, name: str) -> Connection:
         rows = self.scope.select(tables.connection, _Sealed)
@@ -207,7 +218,9 @@ class Connections:
         secret = None
         if row.auth_cipher is not None:
             secret = self.scope.vault.unseal(row.auth_cipher, place=self._place(row.id)).decode()
-        return Connection(row.id, row.name, row.base_url, row.auth_kind, row.created_at, secret)
+        return Connection(
+            row.id, row.name, row.base_url, row.auth_kind, row.created_at, secret, row.options
+        )
 
     def _place(self, connection_id: str) -> str:
         return f"connection:{self.scope.site_id}:{connection_id}"

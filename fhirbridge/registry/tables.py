@@ -50,6 +50,7 @@ connection = Table(
     to_site(),
     *texts("id", "name", "base_url", "auth_kind"),
     may("auth_cipher", LargeBinary()),
+    must("options", Json()),
     must("created_at", Moment()),
     primary("id"),
     unique("name"),

@@ -27,18 +27,20 @@ from fhirbridge.sync.project import project
 from fhirbridge.sync.said import Said
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """What every change of one message has in common.
 
-    `touched` are the records that it changed, each to be projected once, when all is read;
-    `projected` the resources that were then made, by record.
+    `partial`: what the message does not say of a record stays as it was. `touched` are the records
+    that it changed, each to be projected once, when all is read; `projected` the resources that
+    were then made, by record.
     """
 
     unit: Unit
     mappings: MappingSet
     message_id: str
     actor: str
+    partial: bool = False
     touched: dict[str, tuple[Stored, Subject]] = field(default_factory=dict)
     projected: dict[str, list[ResourceRow]] = field(default_factory=dict)
 
@@ -232,9 +234,14 @@ class _Merge:
         return after, waits, taken
 
     def _drops(self, name: str, owners: Mapping[str, Proposal]) -> bool:
-        """A field that this origin gave and, read without a fault, gives no more: a correction."""
+        """A field that this origin gave and takes back, or, read without a fault, gives no more: a
+        correction."""
         owner = owners.get(name)
         if owner is None or owner.origin_id != self.origin.id:
+            return False
+        if name in self.said.nulls:
+            return True
+        if self.context.partial:
             return False
         return name not in self.said.fields and name not in self.said.unread
 

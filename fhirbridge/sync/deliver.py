@@ -58,7 +58,7 @@ class Deliver:
     def run(self) -> Run:
         """Deliver what is outstanding. What a killed run left half done is done again, once."""
         hospital = self.hospital
-        with hospital.registry.unit(hospital.site.id) as unit:
+        with hospital.unit() as unit:
             run = unit.runs.open(hospital.connection.id, "deliver")
             run = run or unit.runs.start(hospital.connection.id, "deliver")
             files = hospital.mappings.files.values()
@@ -72,7 +72,7 @@ class Deliver:
             unit.commit()
         for row, delivery in work:
             self.one(row, delivery, run)
-        with hospital.registry.unit(hospital.site.id) as unit:
+        with hospital.unit() as unit:
             self.reasons += self.standing(unit)
             ended = hospital.finish(unit, run, self.counts, self.reasons)
             unit.commit()
@@ -86,7 +86,7 @@ class Deliver:
         ]
 
     def one(self, row: ResourceRow, delivery: Delivery | None, run: Run) -> None:
-        with self.hospital.registry.read(self.hospital.site.id) as unit:
+        with self.hospital.reading() as unit:
             parcel = self.parcel(unit, row, delivery)
         if parcel is None:
             return
@@ -258,7 +258,7 @@ class Deliver:
 
     def note(self, parcel: _Parcel, **changes: Any) -> None:
         hospital = self.hospital
-        with hospital.registry.unit(hospital.site.id) as unit:
+        with hospital.unit() as unit:
             unit.deliveries.put(hospital.connection.id, parcel.row.id, **changes)
             if changes.get("state") == "pending":  # told before it is sent: afterwards we may die
                 told = {"connection": hospital.connection.id, "record": parcel.row.record_id}
@@ -270,7 +270,7 @@ class Deliver:
     ) -> None:
         """The state and its count are one transaction: a killed run's counts are not lost."""
         hospital, row = self.hospital, parcel.row
-        with hospital.registry.unit(hospital.site.id) as unit:
+        with hospital.unit() as unit:
             unit.deliveries.put(
                 hospital.connection.id,
                 row.id,

@@ -83,7 +83,9 @@ class Work:
             self.reader.targets.remember(
                 entry, (source.resource_type(entry), self.reader.source_id(entry))
             )
-        if opened.kind == "page" or self.settled or self.waiting:
+        self.reader.given = opened.facts
+        self.context.partial = opened.partial
+        if not opened.asks or self.settled or self.waiting:
             return  # pages ask for nothing, and a replay was asked before
         sound = [entry for entry, _ in found if entry.position not in opened.invalid]
         self.conditions.look_at(sound, whole=opened.whole)

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from fhirbridge.fhir.bundle import Entry
-from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.messages import Message
+from fhirbridge.registry.messages import ERASED, Message
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.tombstones import Sign
 from fhirbridge.registry.traces import Delivered
 from fhirbridge.registry.unit import Unit
+from fhirbridge.sync import kinds
 from fhirbridge.sync.mentions import Mention, mentions, stands_in
 from fhirbridge.sync.project import patient_id
-from fhirbridge.sync.redact import ERASED, redacted
 from fhirbridge.sync.source import resource_type
 
 _ERASED = Issue("consent", "its subject was erased", severity="information")
@@ -128,33 +126,23 @@ def _without(
     """The message without the person, None where it says nothing of them. `positions` are known
     ones, and get those that are found."""
     gone = replace(message, body=b"", state=ERASED)
+    kind = kinds.of(message.kind)
     try:
-        made = fhir_json.read(message.body)
+        made = kind.read(message.body)
     except BridgeError:
         made = None
-    entries = _entries(made)
+    entries = kind.entries(made)
     positions |= _about(person, message.source, entries)
     if made is None or refused:
         if not positions and not person.in_bytes(message.body):
             return None
         positions.add(0)
         return gone
-    if not positions and not person.in_bytes(_cover(made)):
+    if not positions and not person.in_bytes(kind.cover(made)):
         return None
     if len(positions) >= len(entries):
         return gone
-    return redacted(message, positions, bare=True)
-
-
-def _bundle(made: Any) -> bool:
-    return isinstance(made, Mapping) and made.get("resourceType") == "Bundle"
-
-
-def _cover(made: Any) -> bytes:
-    """What stands around a Bundle's entries."""
-    if not _bundle(made):
-        return b""
-    return fhir_json.dump({name: value for name, value in made.items() if name != "entry"})
+    return kind.without(message, positions, bare=True)
 
 
 def _about(person: _Person, source: str, entries: list[Entry]) -> set[int]:
@@ -170,29 +158,4 @@ def _speaks(person: _Person, source: str, entry: Entry, names: set[str]) -> bool
     return any(
         person.meant(mention, source) or (mention[0] == "reference" and mention[1] in names)
         for mention in mentions(entry)
-    )
-
-
-def _entries(made: Any) -> list[Entry]:
-    """As they stand, judged or not."""
-    if not _bundle(made):
-        return [Entry(0, made if isinstance(made, Mapping) else None, "")]
-    given = made.get("entry")
-    return [
-        _entry(number, one if isinstance(one, Mapping) else {})
-        for number, one in enumerate(given if isinstance(given, list) else ())
-    ]
-
-
-def _entry(position: int, given: Mapping[str, Any]) -> Entry:
-    asked = given.get("request")
-    request: Mapping[str, Any] = asked if isinstance(asked, Mapping) else {}
-    resource = given.get("resource")
-    return Entry(
-        position,
-        resource if isinstance(resource, Mapping) else None,
-        "",
-        full_url=str(given.get("fullUrl", "")),
-        url=str(request.get("url", "")),
-        if_none_exist=str(request.get("ifNoneExist", "")),
     )

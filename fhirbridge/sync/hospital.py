@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from fhirbridge.mapping.spec import MappingSet
+from fhirbridge.options import ConnectionOptions
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
@@ -35,6 +37,21 @@ class Hospital:
     @property
     def base(self) -> str:
         return self.connection.base_url.rstrip("/")
+
+    @property
+    def options(self) -> ConnectionOptions:
+        return ConnectionOptions.of(self.connection.options)
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        """A unit of the site in which a run writes what it has done."""
+        with self.registry.unit(self.site.id) as unit:
+            yield unit
+
+    @contextmanager
+    def reading(self) -> Iterator[Unit]:
+        with self.registry.read(self.site.id) as unit:
+            yield unit
 
     def patient_ids(self, unit: Unit, subject: Subject, *, since: datetime | None) -> list[str]:
         """The ids of the subject's Patients there that a pull has seen since then.

@@ -14,17 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fhirbridge.formats import fhir_json, judged_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.messages import KEPT, Message
+from fhirbridge.registry.messages import ERASED, KEPT, REDACTED, Message
 from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync import same
+from fhirbridge.sync import kinds, same
 from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.entries import Work
-from fhirbridge.sync.judge import judge
-from fhirbridge.sync.redact import ERASED, REDACTED, withhold, withhold_refused
+from fhirbridge.sync.redact import withhold, withhold_refused
 from fhirbridge.sync.whose import Whose
 
 FATES = ("applied", "unchanged", "superseded", "quarantined", "refused")
@@ -35,9 +33,9 @@ class Incoming:
     """Bytes of a source. `key` tells a repetition; where it is empty, the message's own names or
     its hash do (`sync.same`). `base` is the server that a pulled page came from.
 
-    `kind` is `push/<type>` or `put/<type>`: a Bundle, or a resource of the type that the sender's
-    URL promised; `message/Bundle`; or `page`: a page of a pull. `asked` is the request for a single
-    resource, with the members of Bundle.entry.request.
+    `kind` names one of `sync.kinds`. In FHIR it is `push/<type>` or `put/<type>`: a Bundle, or a
+    resource of the type that the sender's URL promised; `message/Bundle`; or `page`: a page of a
+    pull. `asked` is the request for a single resource, with the members of Bundle.entry.request.
     """
 
     source: str
@@ -51,7 +49,7 @@ class Incoming:
 @dataclass(frozen=True, slots=True)
 class Ingested:
     """`fresh` is False where the same message had come before and its receipt is told again;
-    `made` is what the bytes say, empty where they are no JSON."""
+    `made` is what the bytes say, empty where they are none of their kind."""
 
     receipt: Receipt
     fresh: bool
@@ -64,7 +62,7 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
 
     Raises `BridgeError` (business-rule) where the key came before with other bytes.
     """
-    made = _parsed(incoming.body)
+    made = _parsed(incoming.kind, incoming.body)
     sha256 = hashlib.sha256(incoming.body).hexdigest()
     key = incoming.key or _key(unit, incoming, made) or _hash(incoming)
     message, fresh = unit.messages.keep(incoming.source, incoming.kind, key, incoming.body)
@@ -123,7 +121,7 @@ def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = 
     """
     if message.state == ERASED and (before := unit.receipts.of_message(message.id)):
         return before
-    return _work_off(unit, mappings, _Opening(message, _parsed(message.body), base))
+    return _work_off(unit, mappings, _Opening(message, _parsed(message.kind, message.body), base))
 
 
 def _key(unit: Unit, incoming: Incoming, made: Mapping[str, Any] | BridgeError) -> str:
@@ -152,13 +150,10 @@ class _Opening:
     first: bool = False
 
 
-def _parsed(body: bytes) -> Mapping[str, Any] | BridgeError:
-    """What is no JSON is kept, too."""
-    if fhir_json.holds_nul(body):
-        cause = "a string holds the character U+0000, which cannot be stored"
-        return BridgeError(Issue("value", cause, "send the message without it"))
+def _parsed(kind: str, body: bytes) -> Mapping[str, Any] | BridgeError:
+    """What is none of its kind is kept, too."""
     try:
-        return judged_json.parse(body)
+        return kinds.of(kind).parse(body)
     except BridgeError as fault:
         return fault
 
@@ -171,7 +166,10 @@ def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
     try:
         if isinstance(opening.made, BridgeError):
             raise opening.made
-        opened = judge(opening.made, kind=message.kind, asked=opening.asked)
+        kind = kinds.of(message.kind)
+        opened = kind.open_message(
+            opening.made, kind=message.kind, asked=opening.asked, mappings=mappings
+        )
         work.look_at(opened)
     except BridgeError as fault:
         if fault.policy.status >= 500:  # not of the message

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fhirbridge.fhir import bundle, verdict
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.fhir.capability import MOST_ENTRIES
 from fhirbridge.fhir.door import door
+from fhirbridge.mapping.decode import Decoded
 from fhirbridge.outcome import BridgeError, Issue
 
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
@@ -24,12 +25,24 @@ PUSHED = ("transaction", "batch", "message")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """`kind` is `single`, `page`, or the type of the Bundle that was pushed; `invalid` are the
-    positions of entries that are no valid R4, where each stands for itself."""
+    """`kind` is `single`, `page`, the type of the Bundle that was pushed, or `rows` where entries
+    ask for nothing and stand for themselves; `invalid` are the positions of entries that are no
+    valid R4, where each stands for itself.
+
+    `facts` are those, by position, that a format told itself; what it did not is decoded from the
+    entry's resource. `partial`: what an entry does not say stays as it was.
+    """
 
     kind: str
     entries: list[tuple[Entry, list[Issue]]]
-    invalid: frozenset[int]
+    invalid: frozenset[int] = frozenset()
+    facts: Mapping[int, list[Decoded]] = field(default_factory=dict)
+    partial: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether its entries are requests, with conditions."""
+        return self.kind not in ("page", "rows")
 
     @property
     def whole(self) -> bool:

@@ -50,7 +50,7 @@ class Pull:
         on.
         """
         hospital = self.hospital
-        with hospital.registry.unit(hospital.site.id) as unit:
+        with hospital.unit() as unit:
             run = unit.runs.open(hospital.connection.id, "pull")
             run = run or unit.runs.start(hospital.connection.id, "pull")
             withdrew = {s for s in unit.subjects.all() if standing(unit, s.id) == "withdrawn"}
@@ -67,7 +67,7 @@ class Pull:
         return self.finish(run)
 
     def subject(self, run: Run, subject: Subject) -> None:
-        with self.hospital.registry.read(self.hospital.site.id) as unit:
+        with self.hospital.reading() as unit:
             identities = unit.subjects.identities(subject.id)
         for number, (system, value) in enumerate(identities):
             # The number of identifiers is in the name: one that was added since moves the others.
@@ -85,7 +85,7 @@ class Pull:
 
     def may(self, subject: Subject) -> bool:
         """Looked at anew before each search: a page may have brought a Consent."""
-        with self.hospital.registry.read(self.hospital.site.id) as unit:
+        with self.hospital.reading() as unit:
             return may_read(unit, self.hospital.site, subject.id)
 
     def asked_for(self) -> list[str]:
@@ -100,7 +100,7 @@ class Pull:
     def patients(self, run: Run, subject: Subject) -> list[str]:
         """The Patients there that are surely this person, by what this run has seen."""
         hospital = self.hospital
-        with hospital.registry.read(hospital.site.id) as unit:
+        with hospital.reading() as unit:
             known = hospital.patient_ids(unit, subject, since=None)
             seen = hospital.patient_ids(unit, subject, since=run.started_at)
         gone = sorted({*known} - {*seen})
@@ -114,7 +114,7 @@ class Pull:
 
     def stream(self, run: Run, name: str, resource_type: str, search: dict[str, str]) -> None:
         """All pages of one search, from where an earlier attempt of this run stopped."""
-        with self.hospital.registry.read(self.hospital.site.id) as unit:
+        with self.hospital.reading() as unit:
             cursor = unit.cursors.of_run(run.id).get(name)
         if cursor is not None and cursor.state == "done":
             return
@@ -142,7 +142,7 @@ class Pull:
     def pages(self, run: Run, name: str, pages: Iterable[Page]) -> None:
         hospital = self.hospital
         for page in pages:
-            with hospital.registry.unit(hospital.site.id) as unit:
+            with hospital.unit() as unit:
                 receipt = self.page(unit, run, name, page)
                 unit.commit()
             for entry in receipt.entries:
@@ -175,7 +175,7 @@ class Pull:
 
     def finish(self, run: Run) -> Run:
         hospital = self.hospital
-        with hospital.registry.unit(hospital.site.id) as unit:
+        with hospital.unit() as unit:
             ended = hospital.finish(unit, run, {}, self.reasons)
             unit.commit()
         return ended

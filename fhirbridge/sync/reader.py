@@ -39,6 +39,8 @@ class Reader:
     whose: Whose
     context: Context
     updates: Mapping[int, ResourceRow] = field(default_factory=dict)
+    given: Mapping[int, list[Decoded]] = field(init=False, default_factory=dict)
+    """Facts that the message's format told itself, by position."""
     targets: Targets = field(init=False)
     ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
     waits: set[tuple[str | None, str | None]] = field(init=False, default_factory=set)
@@ -54,7 +56,8 @@ class Reader:
             subject = self.holder(entry, resource)
             return self.targets.records(reference, subject) if subject else None
 
-        decoded = self.ahead.pop(entry.position, None) or decode(
+        given = self.given.get(entry.position) or self.ahead.pop(entry.position, None)
+        decoded = given or decode(
             self.mappings,
             resource,
             source=self.identity(entry, resource),
@@ -114,6 +117,8 @@ class Reader:
 
     def decoded_ahead(self, entry: Entry, resource: Mapping[str, Any]) -> list[Decoded]:
         """Its facts that are records; nothing of what depends on other resources."""
+        if entry.position in self.given:
+            return [fact for fact in self.given[entry.position] if fact.fate == "record"]
         asked: list[str] = []
 
         def refer(reference: str) -> None:

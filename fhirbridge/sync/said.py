@@ -29,6 +29,7 @@ class Said:
     issues: tuple[Issue, ...]
     unread: frozenset[str]
     patient: Mapping[str, Any] | None
+    nulls: frozenset[str] = frozenset()  # the fields whose values are taken back
 
 
 def together(mappings: MappingSet, facts: Iterable[Decoded]) -> list[Said]:
@@ -66,6 +67,7 @@ def _said(mappings: MappingSet, own: list[Decoded], all_of_it: list[Decoded]) ->
         issues=tuple(dict.fromkeys([*(i for f in own for i in f.issues), *two_ways.values()])),
         unread=frozenset(unread | two_ways.keys()),
         patient=first.patient,
+        nulls=frozenset().union(*(fact.nulls for fact in own)),
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 import pytest
 
-from fhirbridge import crash, outcome, settings
+from fhirbridge import crash, options, outcome, settings
 from fhirbridge.app import create_app
 from fhirbridge.cli import commands
 from fhirbridge.fhir.search_parameters import PARAMETERS
@@ -72,6 +72,10 @@ LEAVES = dict(leaves(commands))
 
 def test_the_settings_page_is_the_settings_reference() -> None:
     assert reference("settings.md") == settings.reference()
+
+
+def test_the_options_page_is_the_options_reference() -> None:
+    assert reference("options.md") == options.reference()
 
 
 @pytest.mark.parametrize("kind", shape.SHAPES)

@@ -81,6 +81,10 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "tokens.find": (lambda u, h: u.tokens.find("t-id-0001"), None),
     "connections.by_name": (lambda u, h: u.connections.by_name("hapi"), "not-found"),
     "connections.by_id": (lambda u, h: u.connections.by_id(h.connection.id), None),
+    "connections.set_options": (
+        lambda u, h: u.connections.set_options(h.connection.id, {}),
+        "not-found",
+    ),
     "connections.all": (lambda u, h: u.connections.all(), []),
     "subjects.by_id": (lambda u, h: u.subjects.by_id(h.subject.id), None),
     "subjects.pseudonym": (lambda u, h: u.subjects.pseudonym(*MRN) == h.pseudonym, False),

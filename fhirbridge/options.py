@@ -1,0 +1,90 @@
+"""What is set of one connection to a hospital: every option, its default and its meaning.
+
+Kept with the connection as JSON. An option is one field here; a wrong name or value is an error
+that names the right ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from fhirbridge.outcome import BridgeError, Issue
+
+_TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
+
+
+def _option(default: Any, meaning: str, *, among: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "among": among})
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """The options of one connection."""
+
+    page_size: int = _option(0, "resources a page that is asked for; 0: as the service is set")
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Self:
+        """From what is kept; an option that this version does not know is an error."""
+        return cls().changed({name: str(value) for name, value in kept.items()})
+
+    def changed(self, texts: Mapping[str, str]) -> Self:
+        """With these options as somebody wrote them; tells all wrong ones at once."""
+        known = {f.name: f for f in fields(self)}
+        values = {name: getattr(self, name) for name in known}
+        faults: list[Issue] = []
+        for name, text in texts.items():
+            if name not in known:
+                cause, remedy = "there is no such option", f"use one of {', '.join(known)}"
+                faults.append(Issue("configuration", cause, remedy, place=name))
+                continue
+            try:
+                values[name] = _read(text, known[name].default, known[name].metadata["among"])
+            except ValueError as fault:
+                cause = f"'{text}' is no value of it"
+                faults.append(Issue("configuration", cause, f"give {fault}", place=name))
+        if faults:
+            raise BridgeError(*faults)
+        return type(self)(**values)
+
+    def kept(self) -> dict[str, Any]:
+        """What differs from the defaults, as it is kept."""
+        given = {f.name: (getattr(self, f.name), f.default) for f in fields(self)}
+        return {name: value for name, (value, default) in given.items() if value != default}
+
+
+def _read(text: str, default: Any, among: tuple[str, ...]) -> Any:
+    """The text in the default's type; the words of a ValueError say what would be right."""
+    if isinstance(default, bool):
+        if text.lower() not in _TRUTHS:
+            raise ValueError("yes or no")
+        return _TRUTHS[text.lower()]
+    if isinstance(default, int | float):
+        try:
+            number = type(default)(text)
+        except ValueError:
+            raise ValueError("a number") from None
+        if not number >= 0:
+            raise ValueError("a number that is not below 0")
+        return number
+    if among and text not in among:
+        raise ValueError(f"one of {', '.join(among)}")
+    return text
+
+
+def reference() -> str:
+    """The options as a Markdown table, for docs/reference/options.md."""
+    rows = ["| option | default | meaning |", "|---|---|---|"]
+    for f in fields(ConnectionOptions):
+        meaning, among = f.metadata["meaning"], f.metadata["among"]
+        words = f" ({', '.join(filter(None, among))})" if among else ""
+        rows.append(f"| `{f.name}` | {_shown(f.default)} | {meaning}{words} |")
+    return "\n".join(rows) + "\n"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value != "" else "(empty)"
