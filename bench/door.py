@@ -39,7 +39,7 @@ from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.sandbox import synthetic
 from fhirbridge.settings import Settings
 from fhirbridge.study.records import Record, Value
-from fhirbridge.sync import ingest, reader
+from fhirbridge.sync import ingest, judge, reader
 from fhirbridge.sync.accept import Context
 from fhirbridge.web import taking
 from tests import postgres
@@ -197,18 +197,19 @@ def load(
 class Clock:
     """Seconds by the innermost step; a step inside another one is not counted twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self.now = now
         self.seconds: dict[str, float] = {}
         self._open: list[list[float]] = []
 
     def step(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **more: Any) -> Any:
             self._open.append([0.0])
-            start = time.perf_counter()
+            start = self.now()
             try:
                 return work(*args, **more)
             finally:
-                took = time.perf_counter() - start
+                took = self.now() - start
                 (inner,) = self._open.pop()
                 self.seconds[name] = self.seconds.get(name, 0.0) + took - inner
                 if self._open:
@@ -217,9 +218,9 @@ class Clock:
         return timed
 
 
-_STEPS: tuple[tuple[str, object, str], ...] = (
+STEPS: tuple[tuple[str, object, str], ...] = (
     ("the body is parsed", ingest, "_parsed"),
-    ("judge", ingest, "judge"),
+    ("judge", judge, "judge"),
     ("decode", reader, "decode"),
     ("SQL", Connection, "execute"),
     ("SQL", Connection, "exec_driver_sql"),
@@ -239,7 +240,7 @@ def shares(place: Place, supply: Iterator[bytes], times: int = 60) -> Iterator[d
     with ExitStack() as patched:
         for number, body in enumerate(itertools.islice(supply, times + 10)):
             if number == 10:  # what is compiled and cached at first use
-                for name, owner, attribute in _STEPS:
+                for name, owner, attribute in STEPS:
                     timed = clock.step(name, getattr(owner, attribute))
                     patched.enter_context(patch.object(owner, attribute, timed))
             assert client.post("/fhir", data=body, headers=headers).status_code == 200
