@@ -1,9 +1,9 @@
 """Processor milliseconds of a 20-entry transaction, by step, in one process and without a network;
 and beside them the statements and their rows.
 
-Other work on the machine does not count, but it slows the processor down by up to a half: two states
-of the code are compared by `in yardsticks`, a fixed piece of Python that is timed beside each
-transaction, and takes 1 ms where nothing else runs. With BENCH_PROFILE=file the functions' own times are written there, for
+Other work on the machine does not count, but it slows the processor down by up to a half: two
+states of the code are compared `in yardsticks`, a fixed piece of Python that is timed beside each
+transaction. With BENCH_PROFILE=file the functions' own times are written there, for
 `python -m pstats`.
 """
 

@@ -136,10 +136,7 @@ class BridgeError(Exception):
 
 def failed(issues: Iterable[Issue]) -> bool:
     """True where at least one issue is an error."""
-    for issue in issues:  # not by any(): asked a hundred times a message, nearly always of none
-        if issue.severity in ("fatal", "error"):
-            return True
-    return False
+    return any(issue.severity in ("fatal", "error") for issue in issues)
 
 
 def operation_outcome(issues: Sequence[Issue]) -> dict[str, Any]:

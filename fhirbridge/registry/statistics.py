@@ -47,7 +47,8 @@ def _indexes(connection: Connection, table: Table) -> Iterator[tuple[str, str]]:
         told = connection.exec_driver_sql(f"PRAGMA index_info('{name}')").all()
         # The rows themselves are the key's index then, and have the table's name in the statistics.
         own = made_by == "pk" and not table.dialect_options["sqlite"]["with_rowid"]
-        yield table.name if own else name, _stat([row[2] for row in told], last=1 if unique else _FEW)
+        columns = [row[2] for row in told]
+        yield table.name if own else name, _stat(columns, last=1 if unique else _FEW)
 
 
 def _stat(columns: Sequence[str], *, last: int) -> str:

@@ -184,7 +184,9 @@ class Work:
         about = self.gate.about(entry)
         told = self.told(entry, about.subject_id)
         if about.withheld:
-            nobody = replace(told, subject_id=None, source_id=None, identifier=None, mapping_version=None)
+            nobody = replace(
+                told, subject_id=None, source_id=None, identifier=None, mapping_version=None
+            )
             return [Line(replace(nobody, issues=(about.withheld,)))]
         fault = self.conditions.faults.get(entry.position)
         if fault is not None:
