@@ -99,11 +99,10 @@ def _members(name: str, many: int) -> list[str]:
     return [f"{name}_{number}" for number in range(1, many + 1)] if many else [name]
 
 
-def asked(
-    dialect: Dialect, statement: Select[Any], values: Mapping[str, Any]
-) -> tuple[Prepared, dict[str, Any]]:
-    """The query for these values. A list is filled up with its last member to a power of two, so
-    that there are few texts, for us to make and for SQLite to parse; of no list there is none."""
+def filled(values: Mapping[str, Any]) -> tuple[tuple[tuple[str, int], ...], dict[str, Any]]:
+    """The shape of a query for these values, and its parameters. A list is filled up with its last
+    member to a power of two, so that there are few texts, for us to make and for SQLite to parse.
+    """
     given: dict[str, Any] = {}
     shape: list[tuple[str, int]] = []
     for name, value in values.items():
@@ -116,4 +115,4 @@ def asked(
         members += members[-1:] * (many - len(members))
         given.update(zip(_members(name, many), members, strict=True))
         shape.append((name, many))
-    return reading(dialect, statement, tuple(shape)), given
+    return tuple(shape), given

@@ -180,7 +180,8 @@ class Scope:
         # Of one table alone: what waits for another one may wait.
         connection = self.connection if table in self.gathered.tables else self.raw
         values = {"of_site": self.site_id, **named}
-        query, given = prepared.asked(connection.dialect, statement, values)
+        shape, given = prepared.filled(values)
+        query = prepared.reading(connection.dialect, statement, shape)
         return [kind(*row) for row in query.rows(connection, given)]
 
     def one(self, kind: Callable[..., Row], statement: Executable) -> Row | None:
