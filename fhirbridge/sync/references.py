@@ -14,6 +14,7 @@ from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.sync.mentions import literals
 
 Named = tuple[str, str]
 """Type and id at the source."""
@@ -75,8 +76,12 @@ class Targets:
         return [own.record_id] if own else None
 
 
+def _literals(entry: Entry) -> list[str]:
+    return literals(entry.resource)
+
+
 def targets_first(
-    pairs: Iterable[tuple[Entry, T]], literals_of: Callable[[Entry], list[str]]
+    pairs: Iterable[tuple[Entry, T]], literals_of: Callable[[Entry], list[str]] = _literals
 ) -> list[tuple[Entry, T]]:
     """What others of the message refer to before them; else, and in a circle, as they come."""
     given = list(pairs)
