@@ -75,12 +75,9 @@ class Network:
                 return "no address of a single host"
         if any(one in net for one in meant(address) for net in self.allowed):
             return ""
-        for one in meant(address):
-            if one.is_loopback:
-                return "an address of this machine"
-            if not one.is_global:
-                return "a private address"
-        return ""
+        if any(one.is_loopback for one in meant(address)):
+            return "an address of this machine"
+        return "" if all(one.is_global for one in meant(address)) else "a private address"
 
     def addresses(self, host: str, port: int) -> tuple[str, ...]:
         """Those of the host that may be asked, as the name is resolved now.
