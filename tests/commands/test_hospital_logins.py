@@ -126,7 +126,7 @@ def test_a02_what_is_not_granted_is_told_with_what_it_costs() -> None:
     assert "not granted: reading Condition" in told["login"]["told"]
     assert "not granted: writing Observation" in told["login"]["told"]
     lost = {f"{c['form']}.{c['field']}": c["why_not"] for c in whole["coverage"] if c["why_not"]}
-    assert "Procedure: our scopes do not open it" in lost["surgery.surgery_date"]
+    assert "Procedure: our scopes do not open it" in lost["surgery.performed_on"]
     assert "assessment.ecog" not in lost
     assert [r.status for r in there.hospital.requests if r.status == 403] == []
 

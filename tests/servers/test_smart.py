@@ -150,9 +150,7 @@ def test_a02_a_scope_that_filters_is_worth_a_request(join: Any) -> None:
 
 
 @pytest.mark.parametrize(("lifetime", "good"), [(60, 30), (None, 270), (300, 270), (20, 10)])
-def test_a03_a_token_is_renewed_before_it_ends(
-    join: Any, lifetime: int | None, good: int
-) -> None:
+def test_a03_a_token_is_renewed_before_it_ends(join: Any, lifetime: int | None, good: int) -> None:
     there = join(lifetime=lifetime)
     for seconds, tokens in ((0, 1), (good - 1, 1), (good, 2), (good * 2 - 1, 2)):
         there.seconds = seconds
