@@ -87,7 +87,7 @@ def test_a06_each_connection_has_its_own_keys_and_shows_public_parts(
         both = web.get(url[0]).get_json()
         strangers = [web.get(f"/connections/{id}/jwks.json") for id in ("x", "0" * 36)]
     app.extensions["fhirbridge"].registry.close()
-    assert [key["kid"] for key in both["keys"]][0] == kids["ward"][0]["kid"]
+    assert both["keys"][0]["kid"] == kids["ward"][0]["kid"]
     assert (len(both["keys"]), json.loads(rotated.out)) == (2, both)
     assert [answer.status_code for answer in strangers] == [404, 404]
     assert "waits for its turn" in typed("connection", "key", "rotate", "ward", *SITE).err
