@@ -99,6 +99,7 @@ CASES: dict[str, Of] = {
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
     "/connections/<id>/jwks.json": lambda house: house.connection,
+    "/api/v1/subjects/<study_id>/visits": lambda house: "S-7",
 }
 FILLED = {"<type>": "Observation", "<number>": "1"}
 # Where an unknown id is the sender's own name for what it makes.
