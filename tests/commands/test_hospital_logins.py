@@ -101,7 +101,9 @@ def test_the_private_key_is_sealed(there: There, data: Path) -> None:
 
 def test_a_check_of_a_hospital_that_has_registered_us_is_well(there: There) -> None:
     there.add("ward")
-    assert steps("ward")[1]["login"]["state"] == "failed"  # not registered yet
+    early = steps("ward")[1]  # not registered yet
+    assert (early["metadata"]["state"], early["login"]["state"]) == ("ok", "failed")
+    assert "the rest" in early
     there.register("ward")
     code, told, whole = steps("ward")
     assert code == 0
