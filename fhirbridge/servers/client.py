@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 
@@ -23,7 +23,7 @@ from fhirbridge.servers.answer import Answer, Redirected, outcome_codes, outcome
 from fhirbridge.servers.auth import Auth
 from fhirbridge.servers.origin import origin, resolve, same_origin
 from fhirbridge.servers.retry import ComeBack, OutcomeUnknown
-from fhirbridge.servers.wire import Limits, exchange, open_session
+from fhirbridge.servers.wire import Limits, Reply, download, exchange, open_session
 
 __all__ = [
     "Answer",
@@ -133,6 +133,44 @@ class Server:
         if answer.status < 400:
             self._expect("CapabilityStatement", answer)
         return answer
+
+    def exchange(
+        self,
+        method: str,
+        place: str,
+        params: Params | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """One request whose answer need not be FHIR, sent once; every status comes back."""
+        call = _Call(
+            method, self._own(place), retry.ONCE, params=params, headers=headers or {}, body=body
+        )
+        return exchange(
+            self.session, self._prepared(call), limits=self.limits, monotonic=self.monotonic
+        )
+
+    def download(
+        self, url: str, sink: BinaryIO, *, accept: str, most: int, credentials: bool = True
+    ) -> Reply:
+        """A file of any size into `sink`. Only without credentials from another origin: which one,
+        the caller answers for."""
+        if credentials:
+            call = _Call("GET", self._own(url), retry.ONCE, headers={"Accept": accept})
+            request = self._prepared(call)
+        else:
+            origin(url, category="remote")
+            bare = requests.Request("GET", url, headers={"Accept": accept})
+            request = self.session.prepare_request(bare)
+        return download(
+            self.session,
+            request,
+            sink,
+            limits=self.limits,
+            monotonic=self.monotonic,
+            most=most,
+        )
 
     def create(self, resource: dict[str, Any], *, if_none_exist: str | None) -> Answer:
         """POST; `if_none_exist` is a percent-encoded search that makes it repeatable, or None.

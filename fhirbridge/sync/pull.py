@@ -127,7 +127,10 @@ class Pull:
         if way.startswith("export") and subjects:
             subjects = export.read(self.round, subjects, self.types)
         for number, subject in enumerate(subjects, start=1):
+            before = len(self.round.reasons)
             self.subject(subject)
+            if way.startswith("export") and len(self.round.reasons) == before:
+                export.known(self.round, subject)
             self.tell(f"{subject.study_id}: read ({number} of {len(subjects)})")
             self.progress(number, len(subjects))
         if self.hospital.options.deletions == "history":

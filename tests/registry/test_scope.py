@@ -187,22 +187,18 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "readings.get": (lambda u, h: u.readings.get(h.connection.id, "x"), None),
     "readings.put": (lambda u, h: u.readings.put(h.connection.id, "y", since=None), "not-found"),
     "sightings.see": (
-        lambda u, h: u.sightings.see(h.origin.source, "run", [_name(h.origin)]),
+        lambda u, h: u.sightings.see("client:mirth", "run", [("Condition", "src-1")]),
         0,
     ),
     "sightings.miss": (
-        lambda u, h: u.sightings.miss(
-            h.origin.source, "run", h.origin.resource_type, [h.subject.id]
-        ),
+        lambda u, h: u.sightings.miss("client:mirth", "run", "Condition", [h.subject.id]),
         0,
     ),
     "sightings.missing": (
-        lambda u, h: u.sightings.missing(
-            h.origin.source, "run", h.origin.resource_type, [h.subject.id]
-        ),
+        lambda u, h: u.sightings.missing("client:mirth", "run", "Condition", [h.subject.id]),
         [],
     ),
-    "sightings.missed": (lambda u, h: _missed(u, h), 0),
+    "sightings.missed": (lambda u, h: u.sightings.missed(h.origin.id), 0),
     "cursors.put": (
         lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
         "not-found",
