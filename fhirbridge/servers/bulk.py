@@ -173,8 +173,8 @@ def unpacked(stream: BinaryIO) -> Iterator[bytes]:
         return
     packed = zlib.decompressobj(zlib.MAX_WBITS | 16)
     while chunk := stream.read(1 << 16):
-        yield packed.decompress(chunk)
-    yield packed.flush()
+        if plain := packed.decompress(chunk):  # an empty chunk would be the end
+            yield plain
     if not packed.eof:
         raise _remote("a packed file of the export is truncated")
 

@@ -190,6 +190,10 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.sightings.see("client:mirth", "run", [("Condition", "src-1")]),
         0,
     ),
+    "sightings.belong": (
+        lambda u, h: u.sightings.belong("client:mirth", "Patient", ["src-9"], h.subject.id),
+        0,
+    ),
     "sightings.miss": (
         lambda u, h: u.sightings.miss("client:mirth", "run", "Condition", [h.subject.id]),
         0,

@@ -378,7 +378,7 @@ def test_b11_a_run_that_stopped_between_two_files_goes_on_there(ward: Ward, tmp_
     ward.attempts(1)
     taken = ward.sandbox.bulk.file
     ward.sandbox.fail(FILE, hook=lambda r: Response(taken(r.path.rpartition("/")[2]), 200))
-    ward.sandbox.fail(FILE, status=503)
+    ward.sandbox.fail(FILE, status=503, times=2)
     with pytest.raises(BridgeError):
         ward.pull()
     run = ward.pull()

@@ -64,8 +64,9 @@ def test_e20_a_patient_who_was_merged_into_another_is_followed(ward: Ward, tmp_p
 def test_e20_a_chain_of_merges_is_followed_and_a_replacing_patient_too(
     ward: Ward, tmp_path: Path
 ) -> None:
-    ward.put({**patient("3333", "p3"), "link": link("replaces", "p2")})
+    ward.put(patient("3333", "p3"))
     ward.put({**patient("2222", "p2"), "active": False, "link": link("replaced-by", "p3")})
+    ward.put({**patient("3333", "p3"), "link": link("replaces", "p2")})
     ward.put(merged("p2"))
     ward.put(score(5, subject={"reference": "Patient/p3"}))
     run = ward.pull()
@@ -266,9 +267,9 @@ def test_e24_an_older_version_that_comes_late_changes_nothing(ward: Ward, tmp_pa
 
 
 def test_the_identifiers_of_a_merge_are_of_a_kind_that_is_enrolled(ward: Ward) -> None:
-    ward.put(merged("p2"))
     other = {"system": "https://elsewhere.example.org", "value": "1"}
     ward.put({**patient("0815", "p2"), "identifier": [other]})
+    ward.put(merged("p2"))
     run = ward.pull()
     assert any("no identifier we know" in reason for reason in run.reasons)
     assert MRN not in str(run.reasons)

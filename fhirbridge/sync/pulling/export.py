@@ -236,14 +236,14 @@ class _Exported:
     ) -> Issue | None:
         """Fetch it until it is whole; what is wrong with it after the last time."""
         wrong: Issue | None = None
-        for _ in range(_FETCHES):
+        for number in range(_FETCHES):
             try:
                 self.server.fetch(file, spool, token=manifest.token)
                 wrong = rejected(spool, kind, file.count)
             except Expired:
                 raise
             except BridgeError as fault:
-                if fault.issues[0].category == "configuration" or _final(fault):
+                if _final(fault) or (unserved(fault) and number + 1 == _FETCHES):
                     raise
                 wrong = fault.issues[0]
             if wrong is None:
