@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,9 @@ from fhirbridge.sandbox import script
 from fhirbridge.sandbox.patients import hospital_resources
 from fhirbridge.sandbox.server import Hospital as Sandbox
 from fhirbridge.sandbox.server import run as run_sandbox
+from fhirbridge.sandbox.smart import Smart
+from fhirbridge.servers import key_sets
+from fhirbridge.servers.origin import origin
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.deliver import Deliver
 from fhirbridge.sync.pull import Pull, certificate
@@ -121,6 +125,9 @@ def deliver(workshop: Workshop, site: str, connection: str | None) -> None:
 @click.option("--port", default=0, help="0 takes a free one")
 @click.option("--token", help="requests must carry it")
 @click.option("--patients", default=30, show_default=True)
+@click.option("--smart", "jwks", help="SMART Backend Services: the client's JWK Set, file or URL")
+@click.option("--client-id", default="", help="with --smart: the registered client")
+@click.option("--grant", default="", help="with --smart: the scopes that are granted at most")
 @click.option("--load", type=click.Path(exists=True, path_type=Path), help="resources as NDJSON")
 @click.option(
     "--fault",
@@ -135,6 +142,9 @@ def sandbox(
     port: int,
     token: str | None,
     patients: int,
+    jwks: str | None,
+    client_id: str,
+    grant: str,
     load: Path | None,
     faults: tuple[str, ...],
 ) -> None:
@@ -143,7 +153,17 @@ def sandbox(
     """
     lines = load.read_bytes().splitlines() if load else []
     given = [fhir_json.parse(line) for line in lines if line.strip()]
-    hospital = Sandbox(given or hospital_resources(patients), token=token)
+    smart = Smart(client_id, _key_set(jwks), most=grant) if jwks else None
+    made = Sandbox(given or hospital_resources(patients), token=token, smart=smart)
     for one in faults:
-        hospital.suffer(*(script.lines(Path(one).read_bytes()) if one.endswith(".json") else [one]))
-    run_sandbox(hospital, host, port)
+        made.suffer(*(script.lines(Path(one).read_bytes()) if one.endswith(".json") else [one]))
+    run_sandbox(made, host, port)
+
+
+def _key_set(place: str) -> Callable[[], bytes]:
+    """The client's JWK Set as it is when it is asked for: the sandbox keeps no copy."""
+    if place.startswith(("http://", "https://")):
+        host = origin(place, category="value")
+        named = f"{host.host},{host.server}"
+        return lambda: key_sets.fetch(place, private=named).raw
+    return Path(place).read_bytes
