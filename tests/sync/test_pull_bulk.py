@@ -20,6 +20,7 @@ from fhirbridge.sandbox.bulk import NDJSON
 from fhirbridge.servers.bulk import Export, Wait
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.pull import Pull, ties
+from fhirbridge.sync.replay import Selection, replay
 from tests.sync import truth
 from tests.sync.ward import JSON, Ward, chart, patient
 
@@ -425,6 +426,22 @@ def test_one_line_that_is_no_valid_resource_waits_and_the_others_are_taken(ward:
     assert own(run) == {"Observation/applied": 5, "Observation/quarantined": 1}
     (held,) = ward.held()
     assert held.issues[0].place == f"line {held.position + 1}"
+
+
+def test_lines_of_an_export_are_kept_as_they_came_and_can_be_replayed(ward: Ward) -> None:
+    ward.put(score(6, 3, status="preliminary"))
+    ward.pull()
+    (held,) = ward.held()
+    with ward.registry.read(ward.site_id) as unit:
+        message = unit.messages.get(held.message_id)
+    assert message is not None
+    line = message.body.split(b"\n")[held.position]
+    assert (message.kind, b"preliminary" in line) == ("ndjson", True)
+    before = ward.state()
+    mappings = ward.hospital.mappings
+    report = replay(ward.registry, ward.site_id, lambda _: mappings, Selection())
+    assert (len(report.outcomes), report.failed) == (1, ())
+    assert ward.state() == before
 
 
 def test_everything_of_a_patient_is_a_way_to_pull(ward: Ward, tmp_path: Path) -> None:

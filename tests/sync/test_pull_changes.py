@@ -271,5 +271,5 @@ def test_the_identifiers_of_a_merge_are_of_a_kind_that_is_enrolled(ward: Ward) -
     ward.put({**patient("0815", "p2"), "identifier": [other]})
     ward.put(merged("p2"))
     run = ward.pull()
-    assert any("no identifier we know" in reason for reason in run.reasons)
+    assert any("no identifier that we know" in reason for reason in run.reasons)
     assert MRN not in str(run.reasons)

@@ -229,7 +229,9 @@ class _Exported:
             if wrong and wrong.category != "conflict":  # lines that cannot be read
                 return
             lines = Lines(self.round, spool, stream, file.kind, cursor.page if cursor else 0)
-            self.seen |= lines.take()
+            seen = lines.take()
+            if manifest.deleted:
+                self.seen |= seen
 
     def fetched(
         self, file: File, manifest: Manifest, spool: BinaryIO, *, kind: str

@@ -16,6 +16,7 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.runs import Reading
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.servers.ahead import ahead
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.pulling.round import Place, Round, Taken, unserved
 from fhirbridge.sync.pulling.walk import Walk
@@ -124,7 +125,7 @@ def read(round: Round, question: Question) -> None:
 def _pages(round: Round, question: Question, walk: Walk) -> None:
     faults: list[str] = []
     strangers = 0
-    for page in walk.pages():
+    for page in ahead(walk.pages()):  # the next one comes while this one is worked off
         last = page.next_url is None
         place = Place(question.stream, "done" if last else "open", page.next_url, page.number)
         ended = partial(_end, round, question, walk, faults) if last else None
