@@ -22,6 +22,10 @@ class Auth(Protocol):
         """After a 401: forget what is held. False where there is nothing to renew."""
         ...
 
+    def shut(self) -> None:
+        """After a 401 of what was renewed: nothing more is asked with it."""
+        ...
+
     def granted(self, resource_type: str, letters: str = "rs") -> bool:
         """Whether the server let us in for that, as far as it told; may log in for it."""
         ...
@@ -39,6 +43,9 @@ class _Fixed:
 
     def renew(self) -> bool:
         return False
+
+    def shut(self) -> None:
+        pass
 
     def granted(self, resource_type: str, letters: str = "rs") -> bool:
         return True

@@ -323,6 +323,8 @@ class Server:
         reply = self._sent(call)
         if reply.status == 401 and self.auth.renew():
             reply = self._sent(call)
+            if reply.status == 401:
+                self.auth.shut()
         if reply.status in _REDIRECTS and call.method == "GET":
             there = self._redirected(reply)
             reply = self._sent(replace(call, url=there, params=None)) if there else reply

@@ -137,6 +137,7 @@ class TokenAuth:
     dice: random.Random = field(default_factory=random.Random, repr=False)
     longest: float = retry.CAP
     _held: Token | None = field(default=None, init=False, repr=False)
+    _shut: bool = field(default=False, init=False, repr=False)
 
     @property
     def asked(self) -> str:
@@ -153,8 +154,13 @@ class TokenAuth:
         self._held = None
         return True
 
+    def shut(self) -> None:
+        self._shut = True
+
     def token(self) -> Token:
         """The one that is held, or a new one where it ends within half a minute."""
+        if self._shut:
+            raise self._remote("two tokens were refused in a row: nothing more is asked")
         if self._held is None or self.monotonic() >= self._held.until:
             self._held = self._fetched()
         return self._held

@@ -170,9 +170,9 @@ def test_x03_a_name_that_leads_inside_is_refused_unsent(
     there = hospital(lambda connection: connection.sendall(WELL))
     url, port = named(there)
     asked("127.0.0.1")
-    with Server(url, auth=Bearer("t"), limits=Bounds(retries=1)) as server:
-        with pytest.raises(BridgeError, match="an address of this machine") as caught:
-            server.get("Patient/p1")
+    server = Server(url, auth=Bearer("t"), limits=Bounds(retries=1))
+    with server, pytest.raises(BridgeError, match="an address of this machine") as caught:
+        server.get("Patient/p1")
     assert caught.value.issues[0].category == "configuration"
     assert caught.value.issues[0].place == f"hospital.example:{port}"
     assert there.heard == []

@@ -219,7 +219,11 @@ def test_e02_a_second_401_stops(join: Any) -> None:
     with pytest.raises(BridgeError, match="401") as caught:
         there.server.get("Patient/p1")
     assert caught.value.issues[0].category == "remote"
+    for _ in range(3):  # a run goes on to its next search
+        with pytest.raises(BridgeError, match="two tokens were refused"):
+            there.server.get("Patient/p1")
     assert sum(r.path == "/fhir/Patient/p1" for r in there.hospital.requests) == 2
+    assert there.asked_for_tokens() == 2
 
 
 @pytest.mark.parametrize("asked", ["18000", "Fri, 01 Jan 2100 00:00:00 GMT"])

@@ -184,6 +184,9 @@ def test_a02_a_pull_does_not_ask_for_what_is_not_granted(ward: Ward) -> None:
         def renew(self) -> bool:
             return False
 
+        def shut(self) -> None:
+            pass
+
         def granted(self, resource_type: str, letters: str = "rs") -> bool:
             return resource_type in ("Patient", "Observation")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.servers import certificates
+from fhirbridge.servers.answer import Answer
+from fhirbridge.servers.auth import NoAuth
 from fhirbridge.servers.discovery import discover, moved
 from fhirbridge.servers.quirks import software_of
 from fhirbridge.sync.check.step import Examination, Step, Stop
@@ -47,7 +50,7 @@ def certificate(seen: Examination) -> Iterator[Step]:
 def metadata(seen: Examination) -> Iterator[Step]:
     """An R4 server that says what it is; without a statement the steps after it look themselves."""
     try:
-        answer = seen.server.capability()
+        answer = _openly(seen)
     except BridgeError as fault:
         yield Step.of("metadata", fault)
         if fault.issues[0].category == "transient":
@@ -65,6 +68,17 @@ def metadata(seen: Examination) -> Iterator[Step]:
         yield Step("metadata", "failed", told, "this is no R4 server: ask for its R4 base URL")
         return
     yield Step("metadata", "ok", told)
+
+
+def _openly(seen: Examination) -> Answer:
+    """Without credentials first: it should be open, and we may not be registered yet."""
+    with replace(seen.server, auth=NoAuth()) as stranger:
+        try:
+            return stranger.capability()
+        except BridgeError as fault:
+            if fault.issues[0].category == "transient":
+                raise
+    return seen.server.capability()
 
 
 def clock(seen: Examination) -> Iterator[Step]:
