@@ -92,7 +92,8 @@ class Interactions:
         count = int(asked["_count"]) if asked.get("_count", "").isdigit() else self._page_size
         if len(keys) > count:
             self._results[name] = result
-        address = f"{base}/{kind}/{id_}/$everything"
+        query = "&".join(f"{quote(n)}={quote(text, safe='')}" for n, text in pairs)
+        address = f"{base}/{kind}/{id_}/$everything?{query}"
         return Answer(200, self._page(name, result, 0, count, base, address=address))
 
     def page(self, id_: str, offset: str, count: str, base: str) -> Answer:
