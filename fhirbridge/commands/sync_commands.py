@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
+from fhirbridge.registry.runs import Run
+from fhirbridge.sandbox import script
 from fhirbridge.sandbox.patients import hospital_resources
 from fhirbridge.sandbox.server import Hospital as Sandbox
 from fhirbridge.sandbox.server import run as run_sandbox
 from fhirbridge.sandbox.smart import Smart
 from fhirbridge.servers import key_sets
 from fhirbridge.servers.origin import origin
+from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.deliver import Deliver
 from fhirbridge.sync.pull import Pull, certificate
+from fhirbridge.sync.pulling import certificate as certificates
 
 _CONNECTION = click.option("--connection", help="its name, where the site has several")
 
@@ -27,19 +36,72 @@ _CONNECTION = click.option("--connection", help="its name, where the site has se
 @click.argument("site")
 @_CONNECTION
 @click.option("--each", is_flag=True, help="say of each resource what it became, or why nothing")
+@click.option("--full", is_flag=True, help="read all once more, not only what is newer")
+@click.option("--json", "as_json", is_flag=True, help="the certificate as JSON, and nothing else")
+@click.option(
+    "--wait",
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="how long to wait in all where the server asks to come later",
+)
 @pass_workshop
-def pull(workshop: Workshop, site: str, connection: str | None, each: bool) -> None:
+def pull(
+    workshop: Workshop,
+    site: str,
+    connection: str | None,
+    *,
+    each: bool,
+    full: bool,
+    as_json: bool,
+    wait: int,
+) -> None:
     """Pull the enrolled subjects' resources from the site's hospital. May be killed and run
     again.
     """
     hospital = workshop.hospital(site, connection)
     settings = workshop.settings
-    with hospital.server:
-        size = hospital.options.page_size or settings.page_size
-        told = Pull(hospital, size, Crash(settings.crash), tell=click.echo)
-        run = (replace(told, tell_each=click.echo) if each else told).run()
-    click.echo(certificate(run))
+    quiet = as_json or sys.stderr.isatty()
+    with (
+        hospital.server,
+        click.progressbar(length=1, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar,
+    ):
+        one = Pull(
+            hospital,
+            hospital.options.page_size or settings.page_size,
+            Crash(settings.crash),
+            tell=_silent if quiet else click.echo,
+            tell_each=click.echo if each and not as_json else _silent,
+            progress=partial(_advance, bar),
+            full=full,
+        )
+        run = _patiently(one, wait)
+    click.echo(json.dumps(certificates.as_json(run), indent=2) if as_json else certificate(run))
     raise SystemExit(0 if run.state == "complete" else 1)
+
+
+def _advance(bar: Any, done: int, of: int) -> None:
+    bar.length = of
+    bar.update(1)
+
+
+def _silent(line: str) -> None:
+    return None
+
+
+def _patiently(one: Pull, wait: float) -> Run:
+    """Where the server asks to come later, wait for it; beyond `wait` the run is left open."""
+    while True:
+        try:
+            return one.run()
+        except ComeBack as fault:
+            if fault.not_before is None:
+                raise
+            seconds = (fault.not_before - datetime.now(UTC)).total_seconds()
+            if seconds > wait:
+                raise
+            wait -= max(seconds, 1)
+            time.sleep(max(seconds, 0.05))
 
 
 @click.command()
@@ -67,7 +129,15 @@ def deliver(workshop: Workshop, site: str, connection: str | None) -> None:
 @click.option("--client-id", default="", help="with --smart: the registered client")
 @click.option("--grant", default="", help="with --smart: the scopes that are granted at most")
 @click.option("--load", type=click.Path(exists=True, path_type=Path), help="resources as NDJSON")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="LINE|FILE.json",
+    help="a fault on demand, as `truncate Observation 2`, or a file of them; several times",
+)
 def sandbox(
+    *,
     host: str,
     port: int,
     token: str | None,
@@ -76,6 +146,7 @@ def sandbox(
     client_id: str,
     grant: str,
     load: Path | None,
+    faults: tuple[str, ...],
 ) -> None:
     """A small hospital FHIR server with synthetic patients, for rehearsals. Nothing of it is
     real.
@@ -84,6 +155,8 @@ def sandbox(
     given = [fhir_json.parse(line) for line in lines if line.strip()]
     smart = Smart(client_id, _key_set(jwks), most=grant) if jwks else None
     made = Sandbox(given or hospital_resources(patients), token=token, smart=smart)
+    for one in faults:
+        made.suffer(*(script.lines(Path(one).read_bytes()) if one.endswith(".json") else [one]))
     run_sandbox(made, host, port)
 
 

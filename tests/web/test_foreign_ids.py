@@ -98,8 +98,8 @@ CASES: dict[str, Of] = {
     "/api/v1/proposals/<id>/refuse": lambda house: house.proposal,
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
-    "/connections/<id>/jwks.json": lambda house: house.connection,
     "/api/v1/subjects/<study_id>/visits": lambda house: "S-7",
+    "/connections/<id>/jwks.json": lambda house: house.connection,
 }
 FILLED = {"<type>": "Observation", "<number>": "1"}
 # Public keys, the same for everyone (test_hospital_logins.py); here of a connection that has none.
