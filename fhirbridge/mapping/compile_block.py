@@ -33,6 +33,7 @@ from fhirbridge.mapping.read_row import Trace, read_row
 from fhirbridge.mapping.spec import Block, FormMapping, Gate, Reading, Row
 from fhirbridge.study.checks import totals
 from fhirbridge.study.fields import NUMBERS
+from fhirbridge.study.forms import DAY
 from fhirbridge.study.values import Absent, Identifier, is_date
 
 HELPERS: Mapping[str, Any] = MappingProxyType(
@@ -262,6 +263,8 @@ class _Body:
         key = "''"
         if len(form.key) == 1:
             key = f"fields[{form.key[0]!r}]"
+            if form.key[0] in form.daily:
+                key = f"{key}[:{DAY}]"
             if form.fields[form.key[0]].type in NUMBERS:
                 key = f"str({key})"
         elif form.key:

@@ -211,6 +211,7 @@ class _Merge:
         self, before: Mapping[str, Any], owners: Mapping[str, Proposal]
     ) -> tuple[dict[str, Any], dict[str, Issue], list[str]]:
         """The fields after it, why fields wait, and the names that this origin now owns."""
+        form = self.context.mappings.study.form(self.said.form)
         after = {name: value for name, value in before.items() if not self._drops(name, owners)}
         waits: dict[str, Issue] = {}
         taken: list[str] = []
@@ -219,7 +220,10 @@ class _Merge:
             if name in before and _same(before[name], new):
                 continue
             owner = owners.get(name)
-            if name in before and owner is not None and owner.origin_id != self.origin.id:
+            foreign = name in before and owner is not None and owner.origin_id != self.origin.id
+            if foreign and name in form.key:
+                continue  # another moment of the same day: the key is the same
+            if foreign:
                 cause = f"another source says otherwise of {name}"
                 remedy = "a person decides it by 'fhirbridge proposal'"
                 waits[name] = Issue("conflict", cause, remedy, trace.expression)
