@@ -164,7 +164,11 @@ def _pairs(
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Each record with the one that agrees with it best; they must agree on their day, if any."""
     ranked = sorted(
-        ((_likeness(one, other), n, m) for n, one in enumerate(told) for m, other in enumerate(held)),
+        (
+            (_likeness(one, other), n, m)
+            for n, one in enumerate(told)
+            for m, other in enumerate(held)
+        ),
         key=lambda rank: (-rank[0], rank[1], rank[2]),
     )
     pairs, left, right = [], set(range(len(told))), set(range(len(held)))
@@ -189,9 +193,7 @@ def _likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
     return agreed / max(1, len(told)) + from_it
 
 
-def _compare(
-    made: Score, values: Share, one: Mapping[str, Any], other: Mapping[str, Any]
-) -> None:
+def _compare(made: Score, values: Share, one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     told, held = _compared(one["fields"]), _compared(other["fields"])
     unsure = {*one.get("unsure", ())}
     told = {n: v for n, v in told.items() if n not in unsure or n in held}
@@ -228,7 +230,9 @@ def same(told: Any, held: Any, name: str = "") -> bool:
         return str(told)[:10] == str(held)[:10]
     if str(told) == str(held):
         return True
-    return _number(told) == _number(held) is not None or _instant(told) == _instant(held) is not None
+    return (
+        _number(told) == _number(held) is not None or _instant(told) == _instant(held) is not None
+    )
 
 
 def _number(value: Any) -> Decimal | None:

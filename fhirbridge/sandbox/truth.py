@@ -119,7 +119,9 @@ class _Course:
                     yield Fact("follow_up", f"F{number}", self.seen(days))
 
     def subject(self) -> dict[str, Any]:
-        born = date(self.dice.randint(1942, 1972), self.dice.randint(1, 12), self.dice.randint(1, 28))
+        born = date(
+            self.dice.randint(1942, 1972), self.dice.randint(1, 12), self.dice.randint(1, 28)
+        )
         told: dict[str, Any] = {"sex": self.sex, "birth_date": born.isoformat()}
         if self.death:
             told |= {"vital_status": "dead", "death_date": self.death}

@@ -73,7 +73,9 @@ class American(MCode):
         made = {**problem, "category": [kind], "code": self.voice.concept(billed)}
         number = len(self.chart.decoys)
         source = self.chart.add(made, id=self.own_id("visitdx", suffix=str(number)))
-        self.chart.decoy(source, "the diagnosis of a visit: what it was about, no second metastasis")
+        self.chart.decoy(
+            source, "the diagnosis of a visit: what it was about, no second metastasis"
+        )
 
     def surgery(self, fact: Fact) -> None:
         billed = self.voice.finest("operation-pcs", fact.fields)
@@ -103,13 +105,22 @@ class American(MCode):
         where, place = self.site(fact)
         side = self.voice.find("side", fact.fields)
         if side and self.dice.random() < 0.3:
-            kept = [e for e in where.get("extension", ()) if not e["url"].endswith("laterality-qualifier")]
+            kept = [
+                e
+                for e in where.get("extension", ())
+                if not e["url"].endswith("laterality-qualifier")
+            ]
             bone = {n: v for n, v in where.items() if n != "extension"}
-            return [{**({"extension": kept} if kept else {}), **bone}, self.voice.concept(side)], place
+            return [
+                {**({"extension": kept} if kept else {}), **bone},
+                self.voice.concept(side),
+            ], place
         return [where], place
 
     def radiotherapy(self, fact: Fact) -> None:
-        word = self.voice.finest("radiotherapy-pcs", fact.fields) or self.word("radiotherapy-old", {})
+        word = self.voice.finest("radiotherapy-pcs", fact.fields) or self.word(
+            "radiotherapy-old", {}
+        )
         made = {
             "resourceType": "Procedure",
             "status": "completed",
@@ -153,10 +164,16 @@ class American(MCode):
         """The same scores as answers; those of a flowsheet by its row. One says nothing new."""
         answers = [
             {"linkId": "pain-rest", "answer": [{"valueInteger": fact["pain_rest"]}]},
-            {"linkId": "group", "item": [
-                {"linkId": "pain-activity", "answer": [{"valueDecimal": fact["pain_activity"]}]},
-                {"linkId": "sleep", "text": "Do you sleep well?"},
-            ]},
+            {
+                "linkId": "group",
+                "item": [
+                    {
+                        "linkId": "pain-activity",
+                        "answer": [{"valueDecimal": fact["pain_activity"]}],
+                    },
+                    {"linkId": "sleep", "text": "Do you sleep well?"},
+                ],
+            },
         ]
         made = {
             "resourceType": "QuestionnaireResponse",
@@ -177,7 +194,10 @@ class American(MCode):
         made: Resource = {"resourceType": "Observation", "status": "final", **part, **when}
         if self.dice.random() < 0.4:
             made = {"resourceType": "Observation", "status": "final", **when, "component": [part]}
-            made["code"] = {"coding": [{"system": systems()["flowsheet"][0], "code": "88"}], "text": "Oncology flowsheet"}
+            made["code"] = {
+                "coding": [{"system": systems()["flowsheet"][0], "code": "88"}],
+                "text": "Oncology flowsheet",
+            }
         self.add(made, fact, {"assessed_on": moment, "ecog": fact["ecog"]}, suffix="ecog")
 
     def complication(self, fact: Fact) -> None:
@@ -190,16 +210,28 @@ class American(MCode):
 
     def decoys(self) -> Iterator[tuple[Resource, str]]:
         yield from super().decoys()
-        soft = {"resourceType": "Condition", "code": concept(ICD, "C79.89"), "onsetDateTime": "2025"}
+        soft = {
+            "resourceType": "Condition",
+            "code": concept(ICD, "C79.89"),
+            "onsetDateTime": "2025",
+        }
         yield soft, "a metastasis of soft tissue"
-        other = {"resourceType": "Condition", "code": concept(ICD, "M84.48XA"), "onsetDateTime": "2025"}
+        other = {
+            "resourceType": "Condition",
+            "code": concept(ICD, "M84.48XA"),
+            "onsetDateTime": "2025",
+        }
         yield other, "a pathological fracture that is not neoplastic"
         pulse = {"resourceType": "Observation", "status": "final", "code": concept(LOINC, "8867-4")}
         vital = concept(f"{HL7}/observation-category", "vital-signs")
         rate = {"value": 75, "unit": "/min", "system": "http://unitsofmeasure.org", "code": "/min"}
         pulse |= {"category": [vital], "effectiveDateTime": "2026-01-08", "valueQuantity": rate}
         yield pulse, "a heart rate"
-        gall = {"resourceType": "Procedure", "status": "completed", "code": concept(SCT, "38102005")}
+        gall = {
+            "resourceType": "Procedure",
+            "status": "completed",
+            "code": concept(SCT, "38102005"),
+        }
         yield {**gall, "performedDateTime": "2020-04-01"}, "the gallbladder was taken out"
 
 

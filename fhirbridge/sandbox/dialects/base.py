@@ -117,7 +117,9 @@ class Dialect:
         fine = self.dice.random() < 0.6
         word = self.voice.finest("site", fact.fields) if fine else None
         whole = {n: v for n, v in fact.fields.items() if n != "bone_region"}
-        word = word or self.voice.finest("site", {**whole, "vertebral_level": fact["vertebral_level"]})
+        word = word or self.voice.finest(
+            "site", {**whole, "vertebral_level": fact["vertebral_level"]}
+        )
         assert word is not None, fact.fields
         says: dict[str, Any] = dict(word.says)
         made = self.voice.concept(word)

@@ -103,9 +103,7 @@ class Written:
         charts = self.charts[:enrolled] if enrolled is not None else self.charts
         return {
             "hospital": {"dialect": self.dialect, "seed": self.seed, "day": self.day},
-            "subjects": [
-                {"subject": c.person.study_id, "number": c.person.mrn} for c in charts
-            ],
+            "subjects": [{"subject": c.person.study_id, "number": c.person.mrn} for c in charts],
             "records": [told.to_json() for chart in charts for told in chart.told],
             "decoys": [
                 {"source": decoy.source, "why": decoy.why} for c in charts for decoy in c.decoys

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fhirbridge.sandbox.dialects.base import ASSERTED, HL7, concept, extension
+from fhirbridge.sandbox.dialects.base import ASSERTED, HL7, PART, concept, extension
 from fhirbridge.sandbox.dialects.mcode import MCode
 from fhirbridge.sandbox.dialects.tables import Resource, Word, systems
 from fhirbridge.sandbox.truth import Fact
@@ -65,6 +65,16 @@ class German(MCode):
         place |= {"laterality": fact["laterality"]} if fact["laterality"] else {}
         made |= {"code": {"coding": given, "text": "Knochenmetastase"}, "bodySite": [where]}
         self.add(made, fact, {**says, **place, "diagnosed_on": day})
+
+    def site(self, fact: Fact) -> tuple[Resource, dict[str, Any]]:
+        """The side is a coding beside the site's, as oBDS has it of primary tumours."""
+        where, says = super().site(fact)
+        kept = [one for one in where.pop("extension", ()) if one["url"] == PART]
+        if kept:
+            where = {"extension": kept, **where}
+        if fact["laterality"]:
+            where["coding"] += self.voice.coding(self.word("side-mii", fact.fields))
+        return where, says
 
     def side(self, fact: Fact, says: dict[str, Any]) -> Resource:
         says["laterality"] = fact["laterality"]
@@ -126,7 +136,11 @@ class German(MCode):
         when, moment = self.effective(fact["assessed_on"], 9)
         word = self.word("ecog", {})
         grade = self.voice.concept(self.word("ecog-grade", fact.fields))
-        value = {"valueCodeableConcept": grade} if word.system == "sct" else {"valueInteger": fact["ecog"]}
+        value = (
+            {"valueCodeableConcept": grade}
+            if word.system == "sct"
+            else {"valueInteger": fact["ecog"]}
+        )
         made = self.observation(word, **when, **value)
         self.add(made, fact, {"assessed_on": moment, "ecog": fact["ecog"]}, suffix="ecog")
 
@@ -178,4 +192,4 @@ class German(MCode):
         yield {**vas, "effectiveDateTime": "2026-01-08"}, "a pain score of another scale"
 
 
-_NOT_IRRADIATED = ("technique", "fractions", "bone", "laterality")
+_NOT_IRRADIATED = ("modality", "technique", "fractions", "bone", "laterality")

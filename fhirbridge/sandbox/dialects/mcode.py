@@ -127,7 +127,8 @@ class MCode(Dialect):
             "resourceType": "Procedure",
             "extension": [
                 extension(
-                    f"{MCODE}/mcode-procedure-intent", self.voice.concept(self.word("intent", fact.fields))
+                    f"{MCODE}/mcode-procedure-intent",
+                    self.voice.concept(self.word("intent", fact.fields)),
                 )
             ],
             "status": "completed",
@@ -144,8 +145,14 @@ class MCode(Dialect):
 
     def radiotherapy(self, fact: Fact) -> None:
         method = [
-            extension(f"{MCODE}/mcode-radiotherapy-modality", self.voice.concept(self.word("rt-modality", fact.fields))),
-            extension(f"{MCODE}/mcode-radiotherapy-technique", self.voice.concept(self.word("rt-technique", fact.fields))),
+            extension(
+                f"{MCODE}/mcode-radiotherapy-modality",
+                self.voice.concept(self.word("rt-modality", fact.fields)),
+            ),
+            extension(
+                f"{MCODE}/mcode-radiotherapy-technique",
+                self.voice.concept(self.word("rt-technique", fact.fields)),
+            ),
         ]
         dose = [
             extension("volume", {"display": "the bone"}, "Reference"),

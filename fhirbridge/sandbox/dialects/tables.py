@@ -48,9 +48,7 @@ def words(dialect: str) -> tuple[Word, ...]:
 @cache
 def systems() -> Mapping[str, tuple[str, ...]]:
     """Of each short name the system's URL, and then other spellings of it."""
-    return {
-        row["name"]: (row["system"], *row["aliases"].split()) for row in _rows("systems.csv")
-    }
+    return {row["name"]: (row["system"], *row["aliases"].split()) for row in _rows("systems.csv")}
 
 
 def _rows(name: str) -> list[dict[str, str]]:
