@@ -25,6 +25,37 @@ class ConnectionOptions:
 
     page_size: int = _option(0, "resources a page that is asked for; 0: as the service is set")
 
+    # How it is pulled from: docs/reference/pull.md
+    pull: str = _option(
+        "search",
+        "how a pull asks",
+        among=("search", "everything", "export-group", "export-patients", "export-system"),
+    )
+    group: str = _option("", "id of the Group that `export-group` exports")
+    searches: str = _option(
+        "",
+        "what a search of a type says beside the patient, such as"
+        " `Observation?category=survey Condition?category=problem-list-item`",
+    )
+    increments: str = _option(
+        "auto",
+        "whether a pull asks for what is newer than the last one; auto: where the server lists"
+        " `_lastUpdated` for the type",
+        among=("auto", "yes", "no"),
+    )
+    overlap: int = _option(300, "seconds by which an increment begins before the last one's end")
+    full_days: int = _option(7, "days after which all is read once more; 0: at every pull")
+    deletions: str = _option(
+        "ask",
+        "how it is known what was deleted there: by asking for what a full pull did not find, or"
+        " by the `_history` of each type, too",
+        among=("ask", "history"),
+    )
+    poll_cap: int = _option(300, "seconds that are waited at most before an export is asked again")
+    file_hosts: str = _option(
+        "", "hosts (`name` or `name:port`, with commas) that files of an export may lie on"
+    )
+
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
         """From what is kept; an option that this version does not know is an error."""

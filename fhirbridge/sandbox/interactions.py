@@ -56,7 +56,14 @@ class Interactions:
         versions = self._store.versions(_known(kind), id_)
         return Answer(200, self._bundle("history", [_historic(v, base) for v in versions]))
 
+    def histories(self, kind: str, since: str, base: str) -> Answer:
+        """Every version of the type since then, newest first, on one page."""
+        first = search.interval(since)[0] if since and search.interval(since) else None  # type: ignore[index]
+        found = [v for v in self._store.recorded(_known(kind)) if not first or v.updated >= first]
+        return Answer(200, self._bundle("history", [_historic(v, base) for v in found]))
+
     def search(self, kind: str, pairs: Pairs, base: str) -> Answer:
+        pairs = self._store.weather.asked(pairs)
         asked = search.understand(_known(kind), pairs)
         found = search.run(self._store, asked)
         if asked.count == 0:

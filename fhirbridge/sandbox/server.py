@@ -18,13 +18,16 @@ from typing import NamedTuple
 
 import flask
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import http_date
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
-from fhirbridge.sandbox import bundles, capability, http
+from fhirbridge.sandbox import bundles, capability, http, script
 from fhirbridge.sandbox.faults import Fault, Faults, Hook
 from fhirbridge.sandbox.interactions import Interactions
+from fhirbridge.sandbox.ledger import Ledger
 from fhirbridge.sandbox.store import Refusal, Resource, Store, instant
+from fhirbridge.sandbox.weather import Weather
 
 _CATEGORIES = {404: "not-found", 405: "method", 413: "too-long"}
 
@@ -103,6 +106,26 @@ class Hospital:
         raw = body.encode() if isinstance(body, str) else body
         self._faults.add(Fault(match, status, dict(headers or {}), raw, times, hook, served))
 
+    def suffer(self, *lines: str) -> None:
+        """Faults and weather as data: `truncate Observation 2`, `clock 600` (see `script`)."""
+        for line in lines:
+            with self._lock:
+                is_weather = self._store.weather.take(line.split())
+            if not is_weather:
+                self._faults.add(script.fault(line))
+
+    def recover(self) -> None:
+        """No fault waits any more; the weather stays."""
+        self._faults.clear()
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._store.ledger
+
+    @property
+    def weather(self) -> Weather:
+        return self._store.weather
+
     def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Serve in a thread of its own; the base URL."""
         self._server = make_server(host, port, self.app, threaded=True, request_handler=_Quiet)
@@ -142,6 +165,7 @@ class Hospital:
             ("/<kind>/<id_>", "GET", self._read),
             ("/<kind>/<id_>", "PUT", self._update),
             ("/<kind>/<id_>", "DELETE", self._delete),
+            ("/<kind>/_history", "GET", self._histories),
             ("/<kind>/<id_>/_history", "GET", self._history),
             ("/<kind>/<id_>/_history/<number>", "GET", self._vread),
         ):
@@ -152,12 +176,13 @@ class Hospital:
     def _instead(self) -> flask.Response | None:
         fault = self._faults.take(f"{flask.request.method} {http.path()}")
         flask.g.fault = fault
-        return fault.answer(flask.request) if fault and not fault.served else None
+        return fault.answer(flask.request) if fault and fault.before else None
 
     def _entered(self, response: flask.Response) -> flask.Response:
         fault = flask.g.get("fault")
-        if fault and fault.served:
-            response = fault.answer(flask.request) or response
+        response.headers.setdefault("Date", http_date(self._store.now()))
+        if fault and not fault.before:
+            response = fault.after(flask.request, response)
         seen = Seen(
             flask.request.method, http.path(), dict(flask.request.headers), response.status_code
         )
@@ -209,7 +234,11 @@ class Hospital:
 
     def _metadata(self) -> flask.Response:
         moment = instant(self._store.now())
-        return http.response(200, capability.statement(base=http.base_url(), moment=moment))
+        return http.response(200, self._statement(moment))
+
+    def _statement(self, moment: str) -> Resource:
+        unlisted = self._store.weather.unlisted
+        return capability.statement(base=http.base_url(), moment=moment, unlisted=unlisted)
 
     def _search(self, kind: str) -> flask.Response:
         request = flask.request
@@ -234,6 +263,11 @@ class Hospital:
     def _history(self, kind: str, id_: str) -> flask.Response:
         with self._lock:
             return http.dressed(self._interactions.history(kind, id_, http.base_url()))
+
+    def _histories(self, kind: str) -> flask.Response:
+        since = flask.request.args.get("_since", "")
+        with self._lock:
+            return http.dressed(self._interactions.histories(kind, since, http.base_url()))
 
     def _update(self, kind: str, id_: str) -> flask.Response:
         resource = http.body()

@@ -19,7 +19,7 @@ import requests
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.servers import retry
-from fhirbridge.servers.answer import Answer, outcome_codes, outcome_text, read
+from fhirbridge.servers.answer import Answer, Redirected, outcome_codes, outcome_text, read
 from fhirbridge.servers.auth import Auth
 from fhirbridge.servers.origin import origin, resolve, same_origin
 from fhirbridge.servers.retry import ComeBack, OutcomeUnknown
@@ -32,6 +32,7 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "PageExpired",
+    "Redirected",
     "Server",
     "outcome_text",
 ]
@@ -110,10 +111,11 @@ class Server:
     def close(self) -> None:
         self.session.close()
 
-    def get(self, path_or_url: str, params: Params | None = None) -> Answer:
+    def get(self, path_or_url: str, params: Params | None = None, *, prefer: str = "") -> Answer:
         """A path below the base URL, or an absolute URL of the same origin."""
-        url = self._own(path_or_url)
-        return self._ask(_Call("GET", url, retry.READING, params=params, reads=True))
+        url, headers = self._own(path_or_url), {"Prefer": prefer} if prefer else {}
+        call = _Call("GET", url, retry.READING, params=params, headers=headers, reads=True)
+        return self._ask(call)
 
     def search(self, resource_type: str, params: Params, *, post: bool = False) -> Answer:
         """`post` keeps the parameters out of the server's access log; not every server knows it."""
@@ -165,12 +167,13 @@ class Server:
         *,
         start: str | None = None,
         max_pages: int = 10_000,
+        prefer: str = "",
     ) -> Iterator[Page]:
         """Every page of a search, or those from `start` on, a `next_url` kept earlier.
 
         A page whose next link is foreign, unreadable or seen before is refused as a whole.
         """
-        answer = self._first(path, params) if start is None else self._linked(start)
+        answer = self._linked(start) if start else self._first(path, params, prefer)
         seen = {answer.url} if start is None else {answer.url, start}
         for number in range(1, max_pages + 1):
             bundle = self._expect("Bundle", answer)
@@ -184,8 +187,8 @@ class Server:
             answer = self._linked(next_url)
         raise self._remote(f"the search has more than {max_pages} pages")
 
-    def _first(self, path: str, params: Params | None) -> Answer:
-        return self._refuse_errors(self.get(path, params))
+    def _first(self, path: str, params: Params | None, prefer: str) -> Answer:
+        return self._refuse_errors(self.get(path, params, prefer=prefer))
 
     def _linked(self, link: str) -> Answer:
         answer = self.get(link)

@@ -183,6 +183,26 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "runs.get": (lambda u, h: u.runs.get(h.run.id), None),
     "runs.add_counts": (lambda u, h: u.runs.add_counts(h.run.id, {"a": 1}), "not-found"),
     "runs.finish": (lambda u, h: u.runs.finish(h.run.id, "failed", {}), "not-found"),
+    "runs.tell": (lambda u, h: u.runs.tell(h.run.id, {"way": "search"}), "not-found"),
+    "readings.get": (lambda u, h: u.readings.get(h.connection.id, "x"), None),
+    "readings.put": (lambda u, h: u.readings.put(h.connection.id, "y", since=None), "not-found"),
+    "sightings.see": (
+        lambda u, h: u.sightings.see(h.origin.source, "run", [_name(h.origin)]),
+        0,
+    ),
+    "sightings.miss": (
+        lambda u, h: u.sightings.miss(
+            h.origin.source, "run", h.origin.resource_type, [h.subject.id]
+        ),
+        0,
+    ),
+    "sightings.missing": (
+        lambda u, h: u.sightings.missing(
+            h.origin.source, "run", h.origin.resource_type, [h.subject.id]
+        ),
+        [],
+    ),
+    "sightings.missed": (lambda u, h: _missed(u, h), 0),
     "cursors.put": (
         lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
         "not-found",
