@@ -10,6 +10,7 @@ import click
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
+from fhirbridge.sandbox.hospitals import DIALECTS, written
 from fhirbridge.sandbox.patients import hospital_resources
 from fhirbridge.sandbox.server import Hospital as Sandbox
 from fhirbridge.sandbox.server import run as run_sandbox
@@ -59,11 +60,25 @@ def deliver(workshop: Workshop, site: str, connection: str | None) -> None:
 @click.option("--port", default=0, help="0 takes a free one")
 @click.option("--token", help="requests must carry it")
 @click.option("--patients", default=30, show_default=True)
+@click.option("--dialect", type=click.Choice(sorted(DIALECTS)), help="how the hospital writes")
+@click.option("--seed", default=1, show_default=True, help="of a dialect: which patients")
+@click.option("--day", default=1, show_default=True, type=click.IntRange(1, 3), help="of a dialect")
 @click.option("--load", type=click.Path(exists=True, path_type=Path), help="resources as NDJSON")
-def sandbox(host: str, port: int, token: str | None, patients: int, load: Path | None) -> None:
+def sandbox(
+    host: str,
+    port: int,
+    token: str | None,
+    patients: int,
+    dialect: str | None,
+    seed: int,
+    day: int,
+    load: Path | None,
+) -> None:
     """A small hospital FHIR server with synthetic patients, for rehearsals. Nothing of it is
     real.
     """
     lines = load.read_bytes().splitlines() if load else []
     given = [fhir_json.parse(line) for line in lines if line.strip()]
+    if dialect and not given:
+        given = written(dialect, patients, seed=seed, day=day).resources()
     run_sandbox(Sandbox(given or hospital_resources(patients), token=token), host, port)

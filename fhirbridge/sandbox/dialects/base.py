@@ -45,10 +45,14 @@ class Dialect:
     alias: ClassVar[float] = 0.0
 
     def __init__(self, person: Person, seed: int) -> None:
-        self.dice = random.Random(f"{self.name}/{seed}/{person.number}")
-        self.voice = Voice(self.name, self.dice, alias=self.alias)
-        self.person = person
+        self.person, self.seed = person, seed
+        self.dice, self.voice = self.thrown("")
         self.chart = Chart(person, self.id("patient", str(person.number)))
+
+    def thrown(self, about: str) -> tuple[random.Random, Voice]:
+        """Of each fact its own dice: what is changed about one changes no other."""
+        dice = random.Random(f"{self.name}/{self.seed}/{self.person.number}/{about}")
+        return dice, Voice(self.name, dice, alias=self.alias)
 
     # -- names and times
 
@@ -73,7 +77,9 @@ class Dialect:
         self.patient()
         for fact in self.person.facts:
             if fact.form not in self.lacks and fact.form != "subject":
+                self.dice, self.voice = self.thrown(f"{fact.form}/{fact.name}")
                 getattr(self, fact.form)(fact)
+        self.dice, self.voice = self.thrown("decoys")
         for number, (resource, why) in enumerate(self.decoys()):
             source = self.chart.add(resource, id=self.own_id("decoy", suffix=str(number)))
             self.chart.decoy(source, why)

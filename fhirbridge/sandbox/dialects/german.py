@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fhirbridge.sandbox.dialects.base import ASSERTED, HL7, PART, concept, extension
-from fhirbridge.sandbox.dialects.mcode import MCode
+from fhirbridge.sandbox.dialects.mcode import OPEN, MCode
 from fhirbridge.sandbox.dialects.tables import Resource, Word, systems
 from fhirbridge.sandbox.truth import Fact
 
@@ -161,8 +161,7 @@ class German(MCode):
         word = self.word("complication", fact.fields)
         made |= {"code": self.voice.concept(word, text="Komplikation")}
         says = {n: v for n, v in fact.fields.items() if n != "surgery"}
-        open_ = word.code in ("225553008", "128053003")
-        unsure = "that it follows the operation is not said" if open_ else ""
+        unsure = "that it follows the operation is not said" if word.code in OPEN else ""
         self.add(made, fact, says, waits=unsure)
 
     def follow_up(self, fact: Fact) -> None:

@@ -199,7 +199,8 @@ class MCode(Dialect):
             made = self.observation(self.word(use, fact.fields), **when, **value)
             says = {"assessed_on": moment, **{n: fact[n] for n in (name, *more)}}
             self.add(made, fact, says, suffix=name.replace("_", ""))
-        self.ecog(fact)
+        if fact["ecog"] is not None:
+            self.ecog(fact)
 
     def ecog(self, fact: Fact) -> None:
         when, moment = self.effective(fact["assessed_on"], 9)
@@ -213,7 +214,8 @@ class MCode(Dialect):
         word = self.word("complication", fact.fields)
         due = extension(DUE_TO, self.chart.reference("surgery", "S1"), "Reference")
         made |= {"code": self.voice.concept(word), "extension": [due]}
-        self.add(made, fact, fact.fields)
+        unsure = "the code alone may come without an operation" if word.code in OPEN else ""
+        self.add(made, fact, fact.fields, waits=unsure)
 
     def follow_up(self, fact: Fact) -> None:
         begun = self.at(fact["seen_on"], 10)
@@ -258,6 +260,10 @@ class MCode(Dialect):
         axis_free = self.observation(self.word("vas", {}), valueInteger=9)
         axis_free |= {"code": concept(LOINC, "72514-3"), "effectiveDateTime": "2026-01-08"}
         yield axis_free, "a pain score, neither at rest nor with activity"
+
+
+OPEN = frozenset({"225553008", "128053003", "I82.411"})
+"""Codes of what may follow an operation, or come by itself."""
 
 
 def _broken(code: str) -> dict[str, Any]:
