@@ -40,6 +40,17 @@ class Sightings:
                 known += self.scope.affected(seen.values(seen_in=run_id, missed=0))
         return known
 
+    def belong(self, source: str, kind: str, ids: Collection[str], subject_id: str) -> int:
+        """Those of which nothing was taken yet are this subject's: how many were nobody's."""
+        origin, found = tables.origin, 0
+        for some in portions(ids):
+            named = (origin.c.source == source, origin.c.resource_type == kind)
+            nobodys = self.scope.update(origin).where(
+                *named, origin.c.source_id.in_(some), origin.c.subject_id.is_(None)
+            )
+            found += self.scope.affected(nobodys.values(subject_id=subject_id))
+        return found
+
     def miss(self, source: str, run_id: str, kind: str, subjects: Collection[str]) -> int:
         """A complete reading of all that these subjects have of the type has ended; how many of
         them it has not found."""

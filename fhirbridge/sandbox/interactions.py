@@ -79,6 +79,23 @@ class Interactions:
         bundle = self._page(id_, result, 0, count, base, address=address)
         return Answer(200, {**bundle, "total": len(found)} if asked.total else bundle)
 
+    def everything(self, kind: str, id_: str, pairs: Pairs, base: str) -> Answer:
+        """The Patient and all that refers to it; `_type` and `_count` are looked at, `_since` is
+        not, as by HAPI FHIR 8.4.0 (November 2026)."""
+        if kind != "Patient":
+            raise Refusal("not-supported", f"there is no $everything of {kind}")
+        self._store.current(kind, id_)
+        asked = dict(pairs)
+        types = asked.get("_type", "").split(",") if asked.get("_type") else [*search.PARAMETERS]
+        holders = [(kind, id_), *self._store.referrers(f"Patient/{id_}")]
+        keys = [key for key in dict.fromkeys(holders) if key[0] in types]
+        result, name = _Result(self._store.now(), keys), self._new_id()
+        count = int(asked["_count"]) if asked.get("_count", "").isdigit() else self._page_size
+        if len(keys) > count:
+            self._results[name] = result
+        address = f"{base}/{kind}/{id_}/$everything"
+        return Answer(200, self._page(name, result, 0, count, base, address=address))
+
     def page(self, id_: str, offset: str, count: str, base: str) -> Answer:
         """A later page of a search; an hour after it the links are gone, as HAPI's are."""
         result = self._results.get(id_)

@@ -21,11 +21,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import http_date
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.sandbox import bundles, capability, http, script
+from fhirbridge.sandbox.bulk import NDJSON, Bulk
 from fhirbridge.sandbox.faults import Fault, Faults, Hook
 from fhirbridge.sandbox.interactions import Interactions
 from fhirbridge.sandbox.ledger import Ledger
+from fhirbridge.sandbox.smart import Smart
 from fhirbridge.sandbox.store import Refusal, Resource, Store, instant
 from fhirbridge.sandbox.weather import Weather
 
@@ -65,6 +68,7 @@ class Hospital:
         resources: Iterable[Resource] = (),
         *,
         token: str | None = None,
+        smart: Smart | None = None,
         page_size: int = 20,
         stale_status: int = 409,
         clock: Callable[[], datetime] = _now,
@@ -72,9 +76,11 @@ class Hospital:
     ) -> None:
         self._lock = threading.RLock()
         self._token = token
+        self.smart = smart
         self._store = Store(clock, stale_status=stale_status)
         self._store.load(resources)
         self._interactions = Interactions(self._store, page_size=page_size, new_id=new_id)
+        self.bulk = Bulk(self._store)
         self._faults = Faults()
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -128,7 +134,9 @@ class Hospital:
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Serve in a thread of its own; the base URL."""
-        self._server = make_server(host, port, self.app, threaded=True, request_handler=_Quiet)
+        clock = {"date_time_string": lambda *_: http_date(self._store.now())}
+        handler = type("_Timed", (_Quiet,), clock)  # the Date header is of its own clock
+        self._server = make_server(host, port, self.app, threaded=True, request_handler=handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
         return f"http://{host}:{self._server.server_port}/fhir"
@@ -160,6 +168,13 @@ class Hospital:
             ("", "POST", self._bundle),
             ("/metadata", "GET", self._metadata),
             ("/<kind>", "GET", self._search),
+            ("/$export", "GET", self._export),
+            ("/<kind>/$export", "GET", self._export),
+            ("/<kind>/<id_>/$export", "GET", self._export),
+            ("/$export-poll-status", "GET", self._export_status),
+            ("/$export-poll-status", "DELETE", self._export_status),
+            ("/Binary/<id_>", "GET", self._binary),
+            ("/<kind>/<id_>/$everything", "GET", self._everything),
             ("/<kind>/_search", "POST", self._search),
             ("/<kind>", "POST", self._create),
             ("/<kind>/<id_>", "GET", self._read),
@@ -171,6 +186,8 @@ class Hospital:
         ):
             name = f"{method} {rule}".replace(".", "-")
             app.add_url_rule(f"/fhir{rule}", name, view, methods=[method], strict_slashes=False)
+        if self.smart is not None:
+            self.smart.install(app)
         return app
 
     def _instead(self) -> flask.Response | None:
@@ -180,7 +197,6 @@ class Hospital:
 
     def _entered(self, response: flask.Response) -> flask.Response:
         fault = flask.g.get("fault")
-        response.headers.setdefault("Date", http_date(self._store.now()))
         if fault and not fault.before:
             response = fault.after(flask.request, response)
         seen = Seen(
@@ -191,7 +207,12 @@ class Hospital:
         return response
 
     def _refuse_strangers(self) -> None:
-        if self._token is None or flask.request.path.rstrip("/") == "/fhir/metadata":
+        path = flask.request.path.rstrip("/")
+        if path == "/fhir/metadata":
+            return
+        if self.smart is not None and not self.smart.open_to(path):
+            self.smart.check(flask.request)
+        if self._token is None:
             return
         given = flask.request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
@@ -245,6 +266,43 @@ class Hospital:
         pairs = [*request.args.items(multi=True), *request.form.items(multi=True)]
         with self._lock:
             return http.dressed(self._interactions.search(kind, pairs, http.base_url()))
+
+    def _everything(self, kind: str, id_: str) -> flask.Response:
+        pairs = [*flask.request.args.items(multi=True)]
+        with self._lock:
+            return http.dressed(self._interactions.everything(kind, id_, pairs, http.base_url()))
+
+    def _export(self, kind: str = "", id_: str = "") -> flask.Response:
+        if self._store.weather.no_bulk or kind not in ("", "Patient", "Group"):
+            raise Refusal("not-found", "there is no $export here")
+        prefer, request = flask.request.headers.get("Prefer", ""), flask.request
+        with self._lock:
+            name = self.bulk.begin(kind, id_, request.args, prefer=prefer, url=request.url)
+        issue = Issue("exception", "the export has begun", severity="information")
+        made = http.response(202, operation_outcome([issue]))
+        made.headers["Content-Location"] = f"{http.base_url()}/$export-poll-status?_jobId={name}"
+        return made
+
+    def _export_status(self) -> flask.Response:
+        name = flask.request.args.get("_jobId", "")
+        with self._lock:
+            job = self.bulk.job(name)
+            if flask.request.method == "DELETE":
+                del self.bulk.jobs[name]
+                return flask.Response(status=202)
+            if job.polls > 0:
+                job.polls -= 1
+                waits = {"X-Progress": "working", "Retry-After": self.bulk.retry_after}
+                return flask.Response(status=202, headers=waits)
+            manifest = fhir_json.dump(self.bulk.manifest(job, http.base_url()))
+        return flask.Response(manifest, 200, content_type="application/json")
+
+    def _binary(self, id_: str) -> flask.Response:
+        with self._lock:
+            raw = self.bulk.file(id_)
+        if raw is None:
+            return self._read("Binary", id_)
+        return flask.Response(raw, 200, content_type=NDJSON)
 
     def _create(self, kind: str) -> flask.Response:
         resource = http.body()

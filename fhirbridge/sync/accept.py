@@ -152,7 +152,7 @@ def _save(
         mapping_version=context.mappings.version,
         actor=context.actor,
         reason=reason,
-        message_id=context.message_id,
+        message_id=context.message_id or None,
     )
     context.touched[stored.id] = (stored, subject)
     return stored

@@ -19,7 +19,7 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.consent import may_read, standing
 from fhirbridge.sync.hospital import Hospital
-from fhirbridge.sync.offered import wanted
+from fhirbridge.sync.offered import not_granted, wanted
 from fhirbridge.sync.pulling import asked, export, gone, search
 from fhirbridge.sync.pulling.asked import Asked
 from fhirbridge.sync.pulling.certificate import as_json, certificate, ties
@@ -93,7 +93,13 @@ class Pull:
                 facts["remarks"] = ["the server's clock was set: all is read once more"]
         moment = datetime.fromisoformat(facts["moment"]) if facts["moment"] else None
         self.types = self.asked_for(found)
-        facts |= {"not_before": None, "not_listed": self.not_listed(found)}
+        shut = not_granted(hospital.server, self.types)
+        self.types = [name for name in self.types if name not in shut]
+        facts |= {
+            "not_before": None,
+            "not_listed": self.not_listed(found),
+            "not_granted": shut,
+        }
         made = Round(
             hospital,
             run,
@@ -103,6 +109,7 @@ class Pull:
             crash=self.crash,
             tell=self.tell,
             tell_each=self.tell_each,
+            reasons=[f"{name}: not granted: our token does not open it" for name in shut],
             remarks=[*facts.get("remarks", ())],
         )
         self.round = made
@@ -128,7 +135,10 @@ class Pull:
         if way.startswith("export") and subjects:
             subjects = export.read(self.round, subjects, self.types)
         for number, subject in enumerate(subjects, start=1):
+            before = len(self.round.reasons)
             self.subject(subject)
+            if way.startswith("export") and len(self.round.reasons) == before:
+                export.known(self.round, subject)
             self.tell(f"{subject.study_id}: read ({number} of {len(subjects)})")
             self.progress(number, len(subjects))
         self.refer()

@@ -85,6 +85,12 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.connections.set_options(h.connection.id, {}),
         "not-found",
     ),
+    "connections.set_login": (
+        lambda u, h: u.connections.set_login(h.connection.id, {}, secret="s"),
+        "not-found",
+    ),
+    "connections.learn": (lambda u, h: u.connections.learn(h.connection.id, {}), "not-found"),
+    "connections.published": (lambda u, h: u.connections.published(h.connection.id), None),
     "connections.all": (lambda u, h: u.connections.all(), []),
     "subjects.by_id": (lambda u, h: u.subjects.by_id(h.subject.id), None),
     "subjects.pseudonym": (lambda u, h: u.subjects.pseudonym(*MRN) == h.pseudonym, False),
@@ -187,22 +193,22 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "readings.get": (lambda u, h: u.readings.get(h.connection.id, "x"), None),
     "readings.put": (lambda u, h: u.readings.put(h.connection.id, "y", since=None), "not-found"),
     "sightings.see": (
-        lambda u, h: u.sightings.see(h.origin.source, "run", [_name(h.origin)]),
+        lambda u, h: u.sightings.see("client:mirth", "run", [("Condition", "src-1")]),
+        0,
+    ),
+    "sightings.belong": (
+        lambda u, h: u.sightings.belong("client:mirth", "Patient", ["src-9"], h.subject.id),
         0,
     ),
     "sightings.miss": (
-        lambda u, h: u.sightings.miss(
-            h.origin.source, "run", h.origin.resource_type, [h.subject.id]
-        ),
+        lambda u, h: u.sightings.miss("client:mirth", "run", "Condition", [h.subject.id]),
         0,
     ),
     "sightings.missing": (
-        lambda u, h: u.sightings.missing(
-            h.origin.source, "run", h.origin.resource_type, [h.subject.id]
-        ),
+        lambda u, h: u.sightings.missing("client:mirth", "run", "Condition", [h.subject.id]),
         [],
     ),
-    "sightings.missed": (lambda u, h: _missed(u, h), 0),
+    "sightings.missed": (lambda u, h: u.sightings.missed(h.origin.id), 0),
     "cursors.put": (
         lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
         "not-found",
@@ -314,6 +320,8 @@ def test_a_unit_without_a_site_may_use_sites_and_find_by_credentials_only(
         if name in ("clients.find", "signers.find", "signers.published", "tokens.find"):
             found = ASKS[name][0](unit, house)
             assert getattr(found, "site_id", None) == "id-0001"
+        elif name == "connections.published":  # public keys, of which this one has none
+            assert ASKS[name][0](unit, house) == {}
         else:
             assert _told(ASKS[name][0])(unit, house) == "configuration"
 

@@ -45,6 +45,7 @@ class House:
     proposal: str
     line: str
     provenance: str
+    connection: str  # without keys: those of one that signs are for all to see
 
 
 @pytest.fixture
@@ -69,7 +70,11 @@ def house(door: Sender) -> House:
     identifier = next(i["value"] for i in found["identifier"] if i["system"] == RECORD)
     more = (receipt["message_id"], held, proposal, added.get_json()["id"])
     provenance = made["entry"][0]["resource"]["id"]
-    return House(door, *others, found["id"], receipt["id"], record, identifier, *more, provenance)
+    with door.service.registry.unit(door.site_id) as unit:
+        connection = unit.connections.add("hapi", "https://hospital.example/fhir").id
+        unit.commit()
+    last = (*more, provenance, connection)
+    return House(door, *others, found["id"], receipt["id"], record, identifier, *last)
 
 
 Of = Callable[[House], str]
@@ -94,6 +99,7 @@ CASES: dict[str, Of] = {
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
     "/api/v1/subjects/<study_id>/visits": lambda house: "S-7",
+    "/connections/<id>/jwks.json": lambda house: house.connection,
 }
 FILLED = {"<type>": "Observation", "<number>": "1"}
 # Where an unknown id is the sender's own name for what it makes.

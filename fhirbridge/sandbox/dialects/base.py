@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -131,7 +132,7 @@ class Dialect:
         made = self.voice.concept(word)
         more = []
         if fact["bone_region"] and "bone_region" not in says:
-            more.append(extension(PART, self.voice.concept(self.voice.find("part", fact.fields))))
+            more.append(extension(PART, self.plainly("part", fact)))
             says["bone_region"] = fact["bone_region"]
         if fact["laterality"]:
             more.append(self.side(fact, says))
@@ -139,7 +140,11 @@ class Dialect:
 
     def side(self, fact: Fact, says: dict[str, Any]) -> Resource:
         says["laterality"] = fact["laterality"]
-        return extension(LATERALITY, self.voice.concept(self.voice.find("side", fact.fields)))
+        return extension(LATERALITY, self.plainly("side", fact))
+
+    def plainly(self, use: str, fact: Fact) -> Resource:
+        """Where a profile wants a code of its list: by the system's own URL."""
+        return replace(self.voice, alias=0.0).concept(self.word(use, fact.fields))
 
     # -- shapes
 

@@ -47,9 +47,10 @@ def ask(server: Server) -> Asked:
     sides = [one for one in _objects(body.get("rest")) if one.get("mode") in ("server", None)]
     resources = [one for side in sides for one in _objects(side.get("resource"))]
     everywhere = any(_names(side) for side in sides)
+    filters = server.quirks.last_updated and _LAST not in server.quirks.ignores
     return Asked(
         types=listed(body),
-        stamped=frozenset(_type(r) for r in resources if everywhere or _names(r)),
+        stamped=frozenset(_type(r) for r in resources if filters and (everywhere or _names(r))),
         recorded=frozenset(_type(r) for r in resources if "history-type" in {*_codes(r)}),
         moment=moment,
         drift=drift,

@@ -146,6 +146,7 @@ class Round:
                 self.count(unit, receipt, taken)
                 if receipt.state == "done":
                     unit.sightings.see(hospital.source, self.run.id, taken.here)
+                    self.belong(unit, receipt)
                     self.put(unit, place)
                     if also is not None:
                         also(unit, taken)
@@ -164,6 +165,16 @@ class Round:
         if taken.receipt.state == "refused":  # the cursor stays before it
             raise BridgeError(*taken.receipt.issues)
         return taken
+
+    def belong(self, unit: Unit, receipt: Receipt) -> None:
+        """What waits is known to be the subject's: should it be deleted there, it waits no more."""
+        waits: dict[tuple[str, str], set[str]] = {}
+        for entry in receipt.entries:
+            kind, subject, id = entry.resource_type, entry.subject_id, entry.source_id
+            if entry.fate == "quarantined" and kind and subject and id and kind != "Patient":
+                waits.setdefault((kind, subject), set()).add(id)
+        for (kind, subject), ids in waits.items():
+            unit.sightings.belong(self.hospital.source, kind, ids, subject)
 
     def whose(self, unit: Unit) -> Whose:
         hospital = self.hospital

@@ -18,7 +18,6 @@ from fhirbridge.sync.pulling import others
 from fhirbridge.sync.source import instant
 
 Pairs = Sequence[tuple[str, str]]
-STRICT = "handling=strict"  # https://hl7.org/fhir/R4/search.html#errors
 _STALE_PAGES = 3
 _FILTERS = ("patient", "identifier", "_lastUpdated", "category", "code", "date", "status")
 
@@ -52,12 +51,13 @@ class Walk:
             yield from self._pages(None)
 
     def _pages(self, start: str | None) -> Iterator[Page]:
-        found = self.server.pages(self.path, self.pairs, start=start, prefer=STRICT)
+        found = self.server.pages(self.path, self.pairs, start=start, strict=True)
         for page in found:
             if start is None and page.number == 1:
                 self.ignored = tuple(ignored(page.bundle, self.pairs))
                 total = page.bundle.get("total")
-                self.total = total if isinstance(total, int) else None
+                told = self.server.quirks.totals == "right" and isinstance(total, int)
+                self.total = total if told else None
             self.look(page)
             yield page
 
