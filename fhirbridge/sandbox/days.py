@@ -135,7 +135,8 @@ def changes(before: Written, after: Written) -> tuple[list[Resource], list[str]]
     """What must be put into a server of the day before, and what must be deleted, in this order."""
     known = {f"{r['resourceType']}/{r['id']}": r for r in before.resources()}
     now = {f"{r['resourceType']}/{r['id']}": r for r in after.resources()}
+    changed = [name for name, resource in now.items() if known.get(name) != resource]
     return (
-        [resource for name, resource in now.items() if known.get(name) != resource],
+        [now[name] for name in sorted(changed, key=lambda name: name in known)],  # new ones first
         [name for name in reversed(known) if name not in now],
     )

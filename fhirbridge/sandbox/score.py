@@ -267,7 +267,8 @@ def _place(form: str) -> int:
 
 def table(made: Score) -> Iterator[str]:
     """A line for each form, for a terminal."""
-    yield f"{'form':16} {'records':>13} {'prec.':>6} {'recall':>6} {'values':>13} {'prec.':>6} {'recall':>6}"
+    head = "".join(f" {kind:>13} {'prec.':>6} {'recall':>6}" for kind in ("records", "values"))
+    yield f"{'form':16}{head}"
     for form in sorted(made.records, key=lambda one: (_place(one), one)):
         records, values = made.records[form], made.values[form]
         cells = [form.ljust(16)]

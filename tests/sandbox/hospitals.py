@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fhirbridge.registry.store import Registry
 from fhirbridge.sandbox import days
 from fhirbridge.sandbox.dialects.chart import Written
 from fhirbridge.sandbox.hospitals import DIALECTS, crosswalk_lines, written
@@ -17,6 +18,7 @@ from fhirbridge.study import records
 from fhirbridge.study.records import Record
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol
+from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.project import fields_of
 from fhirbridge.sync.pull import Pull
 from tests.sync.ward import MAPPINGS, Ward
@@ -26,7 +28,7 @@ SITE = "alpha"
 
 @dataclass
 class Sight:
-    ward: Ward
+    ward: Ward | Server
     hospital: Written
     fates: dict[str, str]  # of each resource of the last pull
 
@@ -41,6 +43,7 @@ class Sight:
         before = self.hospital
         self.hospital = written(before.dialect, len(before.charts), seed=before.seed, day=day)
         puts, deleted = days.changes(before, self.hospital)
+        assert isinstance(self.ward, Ward)
         for resource in puts:
             self.ward.put(resource)
         for path in deleted:
@@ -63,21 +66,46 @@ class Sight:
         return score(self.hospital.truth(), self.held())
 
 
-@contextmanager
-def hospital(folder: Path, dialect: str, patients: int, *, seed: int = 1) -> Iterator[Sight]:
-    """Everybody is enrolled; the site has the lines of the hospital's own codes."""
+@dataclass(frozen=True)
+class Server:
+    """A site whose hospital is a server that is not ours."""
+
+    hospital: Hospital
+
+    @property
+    def registry(self) -> Registry:
+        return self.hospital.registry
+
+    @property
+    def site_id(self) -> str:
+        return self.hospital.site.id
+
+
+def with_lines(folder: Path, dialect: str) -> Path:
+    """Mapping files to which the lines of the hospital's own codes are added."""
     mappings = folder / "mappings"
     shutil.copytree(MAPPINGS, mappings)
     own = mappings / "sites" / SITE
     own.mkdir(parents=True)
     for name, text in crosswalk_lines(dialect).items():
         (own / name).write_text(text, encoding="utf-8")
+    return mappings
+
+
+def enrolled(ward: Ward | Server, made: Written) -> Sight:
+    """Everybody of the hospital is of the study."""
+    with ward.registry.unit(ward.site_id) as unit:
+        context = Context(unit, ward.hospital.mappings, "", "test")
+        for chart in made.charts:
+            number = (DIALECTS[made.dialect].numbers, chart.person.mrn)
+            enrol(context, chart.person.study_id, [number])
+        unit.commit()
+    return Sight(ward, made, {})
+
+
+@contextmanager
+def hospital(folder: Path, dialect: str, patients: int, *, seed: int = 1) -> Iterator[Sight]:
+    """Everybody is enrolled; the site has the lines of the hospital's own codes."""
     made = written(dialect, patients, seed=seed)
-    with Ward.open(folder, *made.resources(), mappings=mappings) as ward:
-        with ward.registry.unit(ward.site_id) as unit:
-            context = Context(unit, ward.hospital.mappings, "", "test")
-            for chart in made.charts:
-                number = (DIALECTS[dialect].numbers, chart.person.mrn)
-                enrol(context, chart.person.study_id, [number])
-            unit.commit()
-        yield Sight(ward, made, {})
+    with Ward.open(folder, *made.resources(), mappings=with_lines(folder, dialect)) as ward:
+        yield enrolled(ward, made)

@@ -164,7 +164,7 @@ class American(MCode):
 
     def asked(self, fact: Fact) -> None:
         """The same scores as answers; those of a flowsheet by its row. One says nothing new."""
-        answers = [
+        answers: list[Resource] = [
             {"linkId": "pain-rest", "answer": [{"valueInteger": fact["pain_rest"]}]},
             {
                 "linkId": "group",
@@ -224,9 +224,10 @@ class American(MCode):
             "onsetDateTime": "2025",
         }
         yield other, "a pathological fracture that is not neoplastic"
-        pulse = {"resourceType": "Observation", "status": "final", "code": concept(LOINC, "8867-4")}
+        pulse: Resource = {"resourceType": "Observation", "status": "final"}
         vital = concept(f"{HL7}/observation-category", "vital-signs")
         rate = {"value": 75, "unit": "/min", "system": "http://unitsofmeasure.org", "code": "/min"}
+        pulse |= {"code": concept(LOINC, "8867-4")}
         pulse |= {"category": [vital], "effectiveDateTime": "2026-01-08", "valueQuantity": rate}
         yield pulse, "a heart rate"
         gall = {

@@ -25,7 +25,7 @@ class Told:
     waits: str = ""
 
     def to_json(self) -> Resource:
-        told = {"subject": self.subject, "form": self.form, "name": self.name}
+        told: Resource = {"subject": self.subject, "form": self.form, "name": self.name}
         told |= {"sources": self.sources, "fields": self.fields}
         return {**told, "waits": self.waits} if self.waits else told
 

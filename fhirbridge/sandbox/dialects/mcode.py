@@ -76,7 +76,7 @@ class MCode(Dialect):
         if self.dice.random() < 0.5:
             size = quantity(fact["size_mm"] / 10, "cm")
         part = {"code": concept(LOINC, "33728-7"), "valueQuantity": size}
-        made = {"resourceType": "Observation", "status": "final", **here}
+        made: Resource = {"resourceType": "Observation", "status": "final", **here}
         made |= {"code": concept(LOINC, "21889-1"), "component": [part]}
         self.add(made, fact, {"size_mm": fact["size_mm"]}, suffix="size")
         kind = self.voice.concept(self.voice.find("kind", fact.fields))
