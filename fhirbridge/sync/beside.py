@@ -9,7 +9,7 @@ from typing import Any
 
 from fhirbridge.fhir.bundle import Entry
 
-ORDERS = ("MedicationRequest", "MedicationAdministration")
+ORDERS = ("MedicationRequest", "MedicationAdministration", "MedicationStatement")
 """Types whose medication may stand in a resource of its own."""
 _REFERENCE, _CONCEPT = "medicationReference", "medicationCodeableConcept"
 

@@ -147,13 +147,17 @@ class German(MCode):
     def medication(self, fact: Fact) -> None:
         word = self.word("agent", fact.fields)
         begun = self.at(fact["started_on"], 10)
-        made = {
+        dose = {"value": fact["dose"], "unit": "mg"}
+        made: Resource = {
             "resourceType": "MedicationAdministration",
             "status": "completed",
             "medicationCodeableConcept": self.voice.concept(word),
             "effectiveDateTime": begun,
-            "dosage": {"dose": {"value": fact["dose"], "unit": "mg"}},
+            "dosage": {"dose": dose},
         }
+        if self.dice.random() < 0.4:
+            given = [{"doseAndRate": [{"doseQuantity": dose}]}]
+            made |= {"resourceType": "MedicationStatement", "dosage": given}
         self.add(made, fact, {**fact.fields, "started_on": begun})
 
     def complication(self, fact: Fact) -> None:
