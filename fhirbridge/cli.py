@@ -24,6 +24,7 @@ from fhirbridge.commands import (
     serve_command,
     subject_commands,
     sync_commands,
+    truth_command,
     validate_command,
     verify_command,
 )
@@ -64,6 +65,7 @@ for command in (
     sync_commands.pull,
     sync_commands.deliver,
     sync_commands.sandbox,
+    truth_command.truth,
     demo.demo,
 ):
     commands.add_command(command)

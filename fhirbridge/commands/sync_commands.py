@@ -18,6 +18,7 @@ from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry.runs import Run
 from fhirbridge.sandbox import script
+from fhirbridge.sandbox.hospitals import DIALECTS, written
 from fhirbridge.sandbox.patients import hospital_resources
 from fhirbridge.sandbox.server import Hospital as Sandbox
 from fhirbridge.sandbox.server import run as run_sandbox
@@ -125,6 +126,9 @@ def deliver(workshop: Workshop, site: str, connection: str | None) -> None:
 @click.option("--port", default=0, help="0 takes a free one")
 @click.option("--token", help="requests must carry it")
 @click.option("--patients", default=30, show_default=True)
+@click.option("--dialect", type=click.Choice(sorted(DIALECTS)), help="how the hospital writes")
+@click.option("--seed", default=1, show_default=True, help="of a dialect: which patients")
+@click.option("--day", default=1, show_default=True, type=click.IntRange(1, 3), help="of a dialect")
 @click.option("--smart", "jwks", help="SMART Backend Services: the client's JWK Set, file or URL")
 @click.option("--client-id", default="", help="with --smart: the registered client")
 @click.option("--grant", default="", help="with --smart: the scopes that are granted at most")
@@ -142,6 +146,9 @@ def sandbox(
     port: int,
     token: str | None,
     patients: int,
+    dialect: str | None,
+    seed: int,
+    day: int,
     jwks: str | None,
     client_id: str,
     grant: str,
@@ -153,6 +160,8 @@ def sandbox(
     """
     lines = load.read_bytes().splitlines() if load else []
     given = [fhir_json.parse(line) for line in lines if line.strip()]
+    if dialect and not given:
+        given = written(dialect, patients, seed=seed, day=day).resources()
     smart = Smart(client_id, _key_set(jwks), most=grant) if jwks else None
     made = Sandbox(given or hospital_resources(patients), token=token, smart=smart)
     for one in faults:

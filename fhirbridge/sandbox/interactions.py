@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote
 
 from fhirbridge.outcome import Issue, operation_outcome
 from fhirbridge.sandbox import search
-from fhirbridge.sandbox.store import Refusal, Resource, Store, Version, instant, references
+from fhirbridge.sandbox.store import Refusal, Resource, Store, Version, instant, references, target
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -34,6 +34,7 @@ class _Result:
 
     made: datetime
     keys: list[tuple[str, str]]
+    include: str = ""
 
 
 class Interactions:
@@ -68,7 +69,7 @@ class Interactions:
         found = search.run(self._store, asked)
         if asked.count == 0:
             return Answer(200, {**self._bundle("searchset", []), "total": len(found)})
-        result = _Result(self._store.now(), [(v.kind, v.id) for v in found])
+        result = _Result(self._store.now(), [(v.kind, v.id) for v in found], asked.include)
         id_ = self._new_id()
         count = asked.count or self._page_size
         if len(found) > count:
@@ -112,12 +113,25 @@ class Interactions:
     ) -> Resource:
         keys = result.keys[offset : offset + count]
         present = [v for kind, one in keys for v in self._store.live(kind, [one])]
-        bundle = self._bundle("searchset", [_match(v, base) for v in present])
+        along = self._along(present, result.include) if result.include else []
+        shown = [_match(v, base) for v in present]
+        shown += [{**_match(v, base), "search": {"mode": "include"}} for v in along]
+        bundle = self._bundle("searchset", shown)
         bundle["link"] = [{"relation": "self", "url": address}]
         if offset + count < len(result.keys):
             query = f"_getpages={id_}&_getpagesoffset={offset + count}&_count={count}"
             bundle["link"].append({"relation": "next", "url": f"{base}?{query}"})
         return bundle
+
+    def _along(self, found: list[Version], element: str) -> list[Version]:
+        """What the element of these refers to, each once."""
+        named: dict[tuple[str, str], None] = {}
+        for version in found:
+            given = (version.resource or {}).get(f"{element}Reference", {})
+            key = target(given.get("reference", ""))
+            if key:
+                named[key] = None
+        return [v for kind, id_ in named for v in self._store.live(kind, [id_])]
 
     def _bundle(self, type_: str, entries: list[Resource]) -> Resource:
         bundle: Resource = {

@@ -25,6 +25,7 @@ from fhirbridge.sync.pulling.asked import Asked
 from fhirbridge.sync.pulling.certificate import as_json, certificate, ties
 from fhirbridge.sync.pulling.people import People
 from fhirbridge.sync.pulling.round import Round, Tell, repeated
+from fhirbridge.sync.replay import Selection, replay
 
 __all__ = ["Pull", "as_json", "certificate", "ties"]
 
@@ -140,9 +141,24 @@ class Pull:
                 export.known(self.round, subject)
             self.tell(f"{subject.study_id}: read ({number} of {len(subjects)})")
             self.progress(number, len(subjects))
+        self.refer()
         if self.hospital.options.deletions == "history":
             for kind in self.types:
                 gone.by_history(self.round, kind)
+
+    def refer(self) -> None:
+        """Reads again what referred to resources that this run brought after it: a complication
+        comes before the operation that it follows."""
+        hospital, waits = self.hospital, tuple(self.round.unresolved)
+        if not waits:
+            return
+        replay(
+            hospital.registry,
+            hospital.site.id,
+            lambda unit: hospital.mappings,
+            Selection(causes=frozenset({"not-found"}), messages=waits),
+            actor=hospital.source,
+        )
 
     def subject(self, subject: Subject) -> None:
         round = self.round

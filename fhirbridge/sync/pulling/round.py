@@ -81,6 +81,8 @@ class Round:
     reasons: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unsure: set[str] = field(default_factory=set)
+    unresolved: list[str] = field(default_factory=list)
+    """Messages of this run in which something refers to what came later, or never."""
 
     @property
     def options(self) -> ConnectionOptions:
@@ -154,6 +156,9 @@ class Round:
         taken = repeated(store)
         for entry in taken.receipt.entries:
             self.tell_each(_line(entry))
+        told = (issue for entry in taken.receipt.entries for issue in entry.issues)
+        if any(issue.category == "not-found" for issue in told):
+            self.unresolved.append(taken.receipt.message_id)
         if taken.foreign:
             self.tell(f"{place.stream}: {taken.foreign} resources of persons who are not asked for")
         self.crash.reach("pull.after-page")

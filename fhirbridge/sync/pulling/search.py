@@ -18,6 +18,7 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.ahead import ahead
 from fhirbridge.servers.retry import ComeBack
+from fhirbridge.sync.beside import ORDERS
 from fhirbridge.sync.pulling.round import Place, Round, Taken, unserved
 from fhirbridge.sync.pulling.walk import Walk
 
@@ -58,6 +59,8 @@ def by_type(round: Round, subject: Subject, kind: str, patient: str) -> Question
     pairs = [("patient", patient), *extra(round.options.searches, kind)]
     if since is not None:
         pairs.append(("_lastUpdated", f"ge{stamp(since)}"))
+    if kind in ORDERS:  # US Core 6.1: a server that has them apart must be able to send them along
+        pairs.append(("_include", f"{kind}:medication"))
     pairs.append(("_count", str(round.size)))
     return Question(stream, kind, tuple(pairs), since)
 
