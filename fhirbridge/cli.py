@@ -14,6 +14,7 @@ from fhirbridge.commands import (
     connection_commands,
     consent_commands,
     crosswalk_commands,
+    delivery_commands,
     demo,
     mapping_commands,
     message_commands,
@@ -63,6 +64,7 @@ for command in (
     serve_command.serve,
     sync_commands.pull,
     sync_commands.deliver,
+    delivery_commands.delivery,
     sync_commands.sandbox,
     demo.demo,
 ):

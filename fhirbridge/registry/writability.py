@@ -55,6 +55,12 @@ class Writability:
             learned_at=self.scope.clock(),
         )
 
+    def forget_refusals(self, connection_id: str) -> int:
+        """What was learned and not declared; how much that was."""
+        learned = writability.c.cause != "declared"
+        rows = self.scope.delete(writability).where(learned)
+        return self.scope.affected(rows.where(writability.c.connection_id == connection_id))
+
     def forget(self, connection_id: str) -> int:
         """All of it; how much that was. The next delivery asks the server anew."""
         rows = self.scope.delete(writability)

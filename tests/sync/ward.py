@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,22 @@ Resource = dict[str, Any]
 
 
 @dataclass
+class Clock:
+    """The registry's, which tests put forward."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
 class Ward:
     """`pull` and `deliver` are runs of the real thing; `writes` is what the hospital saw of them."""
 
     sandbox: Sandbox
     hospital: Hospital
+    clock: Clock
     keys: Iterator[int] = field(default_factory=count)
 
     @classmethod
@@ -53,9 +65,10 @@ class Ward:
         cls, folder: Path, *resources: Resource, stale_status: int = 409, mappings: Path = MAPPINGS
     ) -> Iterator[Ward]:
         sandbox = Sandbox(resources, stale_status=stale_status)
-        registry = Registry.open(databases.url(folder), key=b"k" * 32)
+        clock = Clock()
+        registry = Registry.open(databases.url(folder), key=b"k" * 32, clock=clock)
         with sandbox.running() as base:
-            ward = cls(sandbox, joined(registry, "alpha", base, mappings))
+            ward = cls(sandbox, joined(registry, "alpha", base, mappings), clock)
             try:
                 yield ward
             finally:
@@ -75,6 +88,22 @@ class Ward:
         """How often the client tries a request."""
         server = replace(self.hospital.server, limits=Settings(retries=number))
         self.hospital = replace(self.hospital, server=server)
+
+    def set(self, **options: str) -> None:
+        """Options of the connection."""
+        kept = self.hospital.options.changed(options).kept()
+        with self.registry.unit(self.site_id) as unit:
+            unit.connections.set_options(self.hospital.connection.id, kept)
+            unit.commit()
+        connection = replace(self.hospital.connection, options=kept)
+        self.hospital = replace(self.hospital, connection=connection)
+
+    def beside(self) -> Hospital:
+        """The same connection in another process."""
+        server = Server(
+            self.hospital.base, auth=build("none", ""), limits=Settings(), sleep=lambda _: None
+        )
+        return replace(self.hospital, server=server)
 
     def enrol(self, study_id: str = "S-1", *numbers: str) -> None:
         pairs = [(MRN, number) for number in numbers or ("4711",)]

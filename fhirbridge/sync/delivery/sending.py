@@ -171,9 +171,12 @@ class Sending:
         return known.remote_sha256 != content_sha256(now.body or {})
 
     def _added(self, base: dict[str, Any] | None, now: Answer) -> bool:
-        """All that we sent stands there as we sent it."""
-        merges = self.hospital.options.merge
-        return merges and base is not None and not missing(base, now.body or {})
+        """All that we said stands there as we sent it. A writer that leaves out `meta` says nothing
+        else thereby."""
+        if base is None or not self.hospital.options.merge:
+            return False
+        said = {name: value for name, value in base.items() if name != "meta"}
+        return not missing(said, now.body or {})
 
     def _overtaken(self, parcel: Parcel, now: Answer, version: str) -> Conflict:
         name = f"{parcel.row.type}/{(now.body or {}).get('id')}"
