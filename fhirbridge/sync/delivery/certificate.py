@@ -16,10 +16,12 @@ def ties(run: Run) -> bool:
 
 def certificate(run: Run) -> str:
     """One line that says what became of all that was outstanding."""
-    parts = ", ".join(f"{run.counts.get(state, 0)} {state}" for state in STATES)
-    tied = "the counts tie" if ties(run) else "THE COUNTS DO NOT TIE"
+    counts = {state: run.counts.get(state, 0) for state in STATES}
+    parts = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
     outstanding = run.counts.get("outstanding", 0)
-    line = f"run {run.id}: {run.state}; {outstanding} outstanding = {parts} ({tied})"
+    told = f"{outstanding} outstanding = {parts or '0'}" if outstanding else "nothing outstanding"
+    tied = "the counts tie" if ties(run) else "THE COUNTS DO NOT TIE"
+    line = f"run {run.id}: {run.state}; {told} ({tied})"
     return "\n".join([line, *(f"incomplete because {reason}" for reason in run.reasons)])
 
 
