@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 from fhirbridge.crash import Crash
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.registry.deliveries import ASKED_TO_WAIT, Delivery, DeliveryState
+from fhirbridge.registry.deliveries import ASKED_TO_WAIT, Changes, Delivery, DeliveryState
 from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.unit import Unit
+from fhirbridge.servers.answer import Answer
 from fhirbridge.sync.delivery.certificate import STATES
 from fhirbridge.sync.delivery.parcel import Packer, Parcel, Stays
 from fhirbridge.sync.delivery.patience import (
@@ -40,6 +41,17 @@ from fhirbridge.sync.refusals import Gone, NotWritable, Refused
 __all__ = ["STATES", "Deliver"]
 
 Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What one delivery came to; `there` as it was read back."""
+
+    state: DeliveryState
+    cause: str | None = None
+    issues: tuple[Issue, ...] = ()
+    there: Answer | None = None
+
 
 _CLAIM = timedelta(minutes=5)  # how long one that is searched for first is left to its claimant
 _IN_A_ROW = 3  # failures after which the server, not the resource, is taken to be ill
@@ -117,13 +129,13 @@ class Deliver:
         try:
             end = self.attempt(parcel, now)
         except NotWritable as fault:
-            end = ("dead", "not-writable", fault.issues)
+            end = End("dead", "not-writable", fault.issues)
         except Refused as fault:
             if fault.answer is not None:
                 self.profile.refusal(parcel, fault.answer)
-            end = ("dead", "refused", fault.issues)
+            end = End("dead", "refused", fault.issues)
         except Gone as fault:
-            end = ("conflict", "gone", fault.issues)
+            end = End("conflict", "gone", fault.issues)
         except BridgeError as fault:
             if not of_the_server(fault):
                 raise
@@ -131,11 +143,9 @@ class Deliver:
             return
         self.failing = 0
         if end is not None:
-            self.end(parcel, *end, run)
+            self.end(parcel, end, run)
 
-    def attempt(
-        self, parcel: Parcel, now: datetime
-    ) -> tuple[DeliveryState, str | None, tuple[Issue, ...]] | None:
+    def attempt(self, parcel: Parcel, now: datetime) -> End | None:
         """Send it, or only read it back where a run before this came so far. None where another
         process is at it."""
         delivery = parcel.delivery
@@ -149,7 +159,7 @@ class Deliver:
         answer = self.sending.send(parcel, base or None)
         self.crash.reach("deliver.after-send")
         if isinstance(answer, Conflict):
-            return "conflict", answer.cause, (answer.issue,)
+            return End("conflict", answer.cause, (answer.issue,))
         id = str((answer.body or {})["id"])
         self.note(
             parcel.row, state="sent", remote_id=id, remote_version=answer.version,
@@ -180,20 +190,14 @@ class Deliver:
 
         return self.written(claim)
 
-    def read_back(
-        self, parcel: Parcel, id: str
-    ) -> tuple[DeliveryState, str | None, tuple[Issue, ...]]:
+    def read_back(self, parcel: Parcel, id: str) -> End:
         """Verified when every element that was sent is there, and reads as the record does."""
         there = self.sending.read_back(parcel, id)
         issues = self.sending.differences(parcel, there)
-        self.note(
-            parcel.row, state="sent", remote_id=id, remote_version=there.version,
-            remote_sha256=content_sha256(there.body or {}),
-        )  # fmt: skip
         if issues:
-            return "conflict", "not-as-sent", tuple(issues)
+            return End("conflict", "not-as-sent", tuple(issues), there)
         self.profile.taken(parcel)
-        return "verified", None, ()
+        return End("verified", there=there)
 
     def failed(self, parcel: Parcel, fault: BridgeError, run: Run, now: datetime) -> None:
         """It came to nothing, and perhaps it arrived. Only what the resource can be at fault for
@@ -202,7 +206,7 @@ class Deliver:
         failures, issue = failures_of(parcel) + 1, fault.issues[0]
         most = self.hospital.options.delivery_tries
         if against_it and most and failures >= most:
-            self.end(parcel, "dead", "exhausted", fault.issues, run)
+            self.end(parcel, End("dead", "exhausted", fault.issues), run)
             return
         rest = asked(fault, now)
         if against_it:
@@ -227,26 +231,27 @@ class Deliver:
         connection = self.hospital.connection.id
         self.written(lambda unit: unit.deliveries.put(connection, row.id, **changes))
 
-    def end(
-        self,
-        parcel: Parcel,
-        state: DeliveryState,
-        cause: str | None,
-        issues: tuple[Issue, ...],
-        run: Run,
-    ) -> None:
+    def end(self, parcel: Parcel, end: End, run: Run) -> None:
         """The state and its count are one transaction: a killed run's counts are not lost."""
+        changes: Changes = {
+            "state": end.state,
+            "cause": end.cause,
+            "issues": end.issues,
+            "sent_sha256": parcel.sha256,
+            "failures": 0,
+            "not_before": None,
+        }
+        if end.there is not None:
+            changes["remote_version"] = end.there.version
+            changes["remote_sha256"] = content_sha256(end.there.body or {})
 
         def ended(unit: Unit) -> None:
-            unit.deliveries.put(
-                self.hospital.connection.id, parcel.row.id, state=state, cause=cause,
-                sent_sha256=parcel.sha256, issues=issues, failures=0, not_before=None,
-            )  # fmt: skip
-            unit.runs.add_counts(run.id, {state: 1})
+            unit.deliveries.put(self.hospital.connection.id, parcel.row.id, **changes)
+            unit.runs.add_counts(run.id, {end.state: 1})
 
         self.written(ended)
-        told = "; ".join(issue.sentence() for issue in issues)
-        self.tell(f"{parcel.name}: {state}{' - ' + told if told else ''}")
+        told = "; ".join(issue.sentence() for issue in end.issues)
+        self.tell(f"{parcel.name}: {end.state}{' - ' + told if told else ''}")
 
     def written(self, work: Callable[[Unit], Made]) -> Made:
         """In a transaction of its own, begun again where it collides with another's."""

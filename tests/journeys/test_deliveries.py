@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,14 @@ JSON = {"Content-Type": "application/fhir+json"}
 
 
 def records_of(number: int) -> list[Record]:
+    """A person's, with an operation that names its lesion."""
     study_id = synthetic.study_id(number)
-    return [one for one in synthetic.records(number) if one.subject == study_id]
+    made = [one for one in synthetic.records(number) if one.subject == study_id]
+    return [replace(one, fields={**one.fields, **_named(one)}) for one in made]
+
+
+def _named(record: Record) -> dict[str, Any]:
+    return {"lesions": (f"{record.subject}-L1",)} if record.form == "surgery" else {}
 
 
 def of_ours(ward: Ward, patient: str) -> list[dict[str, Any]]:

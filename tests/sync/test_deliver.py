@@ -65,14 +65,14 @@ def test_u9_what_goes_to_a_hospital_is_in_the_audit_trail_once(ward: Ward) -> No
     assert told.entities["connection"] == ward.hospital.connection.id
 
 
-def test_a_create_whose_answer_is_lost_is_repeated_in_the_run(ward: Ward) -> None:
+def test_e25_a_create_whose_answer_is_lost_is_repeated_in_the_run(ward: Ward) -> None:
     ward.sandbox.fail(CREATE, served=True)
     assert ward.deliver().state == "complete"
     assert values(ward) == [(3, "1")]
     assert len(ward.writes) == 2
 
 
-def test_a_create_whose_answers_are_all_lost_is_found_by_the_next_run(ward: Ward) -> None:
+def test_e25_a_create_whose_answers_are_all_lost_is_found_by_the_next_run(ward: Ward) -> None:
     ward.attempts(1)
     ward.sandbox.fail(CREATE, served=True)
     assert ends(ward.deliver()) == {"pending": 1}
@@ -81,7 +81,7 @@ def test_a_create_whose_answers_are_all_lost_is_found_by_the_next_run(ward: Ward
     assert values(ward) == [(3, "1")]
 
 
-def test_an_update_whose_answer_is_lost_is_found_by_the_next_run(ward: Ward) -> None:
+def test_e25_an_update_whose_answer_is_lost_is_found_by_the_next_run(ward: Ward) -> None:
     ward.deliver()
     ward.push(score(5, id="o1"))
     ward.sandbox.fail(UPDATE, served=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
 from fhirbridge.outcome import Issue
+from fhirbridge.settings import Settings
+from tests import databases
 from tests.web.sender import Sender, score
-from tests.web.signing import Signing
+from tests.web.signing import BASE, Signing
 
 JSON = "application/json"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return databases.settings(tmp_path / "data", base_url=BASE)
 
 
 @pytest.fixture
