@@ -129,6 +129,7 @@ READS = {
     "/api/v1/subjects/<study_id>": ("/api/v1/subjects/S-1", "read"),
     "/api/v1/deliveries": ("/api/v1/deliveries?state=dead", "search"),
     "/api/v1/deliveries/<id>": ("/api/v1/deliveries/{delivery}", "read"),
+    "/api/v1/subjects/<study_id>/visits": ("/api/v1/subjects/S-1/visits", "read"),
     "/api/v1/records": ("/api/v1/records?form=assessment", "search"),
     "/api/v1/records/<id>": ("/api/v1/records/{record}", "read"),
     "/api/v1/records/<id>/history": ("/api/v1/records/{record}/history", "history"),
