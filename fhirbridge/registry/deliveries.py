@@ -16,7 +16,12 @@ from fhirbridge.registry.scope import Scope, not_found
 from fhirbridge.registry.traces import batches
 
 DeliveryState = Literal["pending", "sent", "verified", "conflict", "dead"]
-ASKED_TO_WAIT = "asked-to-wait"  # the cause that holds for the whole server
+Cause = Literal[
+    "overtaken", "gone", "several", "not-as-sent",  # of a conflict
+    "refused", "not-writable", "exhausted",  # of what is dead
+    "waits", "sending", "failed", "unserved", "asked-to-wait", "retried",  # of what is pending
+]  # fmt: skip
+ASKED_TO_WAIT: Cause = "asked-to-wait"  # holds for the whole server
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Delivery:
     attempts: int
     issues: tuple[Issue, ...]
     updated_at: datetime
-    cause: str | None = None
+    cause: Cause | None = None
     remote_sha256: str | None = None
     failures: int = 0
     not_before: datetime | None = None
@@ -49,7 +54,7 @@ class Changes(TypedDict, total=False):
     sent_sha256: str | None
     attempts: int
     issues: tuple[Issue, ...]
-    cause: str | None
+    cause: Cause | None
     remote_sha256: str | None
     failures: int
     not_before: datetime | None

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from fhirbridge.crash import Crash
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.registry.deliveries import ASKED_TO_WAIT, Changes, Delivery, DeliveryState
+from fhirbridge.registry.deliveries import ASKED_TO_WAIT, Cause, Changes, Delivery, DeliveryState
 from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.runs import Run
@@ -48,7 +48,7 @@ class End:
     """What one delivery came to; `there` as it was read back."""
 
     state: DeliveryState
-    cause: str | None = None
+    cause: Cause | None = None
     issues: tuple[Issue, ...] = ()
     there: Answer | None = None
 
@@ -212,7 +212,7 @@ class Deliver:
         if against_it:
             self.note(parcel.row, cause="failed", issues=fault.issues)
         else:
-            cause = ASKED_TO_WAIT if rest else "unserved"
+            cause: Cause = ASKED_TO_WAIT if rest else "unserved"
             self.note(
                 parcel.row, cause=cause, issues=fault.issues, failures=failures - 1, not_before=rest
             )

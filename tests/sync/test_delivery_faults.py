@@ -143,6 +143,18 @@ def test_e16_two_processes_at_once_make_one_resource(ward: Ward) -> None:
     assert {d.state for d in deliveries(ward)} == {"verified"}
 
 
+def test_e16_what_another_process_sent_since_we_looked_is_not_sent_again(ward: Ward) -> None:
+    """The second one runs between the first one's list of work and its first claim."""
+
+    def meanwhile(request: Request) -> None:
+        Deliver(ward.beside()).run()
+
+    ward.sandbox.fail(METADATA, hook=meanwhile)
+    ward.deliver()
+    assert ward.writes == ["POST 201", "POST 201"]
+    assert {d.attempts for d in deliveries(ward)} == {1}
+
+
 def test_e16_nor_do_they_where_the_server_knows_no_condition(ward: Ward) -> None:
     def ignoring(request: Request) -> None:
         request.environ.pop("HTTP_IF_NONE_EXIST", None)

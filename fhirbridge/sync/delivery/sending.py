@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.deliveries import Cause
 from fhirbridge.servers.answer import Answer, outcome_codes
 from fhirbridge.sync.delivery import writable as words
 from fhirbridge.sync.delivery.merge import merged
@@ -35,7 +36,7 @@ Learn = Callable[[str, str, bool, str], None]
 class Conflict:
     """What is there keeps ours from being there; `cause` in a word."""
 
-    cause: str
+    cause: Cause
     issue: Issue
 
 
