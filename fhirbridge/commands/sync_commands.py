@@ -33,10 +33,6 @@ from fhirbridge.sync.pull import Pull, certificate
 from fhirbridge.sync.pulling import certificate as certificates
 
 
-def _silent(line: str) -> None:
-    """Say nothing."""
-
-
 _CONNECTION = click.option("--connection", help="its name, where the site has several")
 
 
@@ -88,13 +84,13 @@ def pull(
     raise SystemExit(0 if run.state == "complete" else 1)
 
 
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
 def _advance(bar: Any, done: int, of: int) -> None:
     bar.length = of
     bar.update(1)
-
-
-def _silent(line: str) -> None:
-    return None
 
 
 def _patiently(one: Pull, wait: float) -> Run:

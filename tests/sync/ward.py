@@ -101,15 +101,6 @@ class Ward:
         server = replace(self.hospital.server, auth=build("bearer", token))
         self.hospital = replace(self.hospital, server=server)
 
-    def set(self, **options: str) -> None:
-        """Options of the connection."""
-        kept = self.hospital.options.changed(options).kept()
-        with self.registry.unit(self.site_id) as unit:
-            unit.connections.set_options(self.hospital.connection.id, kept)
-            unit.commit()
-        connection = replace(self.hospital.connection, options=kept)
-        self.hospital = replace(self.hospital, connection=connection)
-
     def beside(self) -> Hospital:
         """The same connection in another process."""
         server = Server(
