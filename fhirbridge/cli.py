@@ -15,6 +15,7 @@ from fhirbridge.commands import (
     consent_commands,
     crosswalk_commands,
     demo,
+    job_commands,
     mapping_commands,
     message_commands,
     receipt_commands,
@@ -26,6 +27,7 @@ from fhirbridge.commands import (
     sync_commands,
     validate_command,
     verify_command,
+    work_command,
 )
 from fhirbridge.commands.shared import Workshop, tell_issues
 from fhirbridge.outcome import BridgeError, Issue
@@ -61,6 +63,9 @@ for command in (
     registry_commands.record,
     verify_command.verify,
     serve_command.serve,
+    work_command.work,
+    job_commands.job,
+    job_commands.schedule,
     sync_commands.pull,
     sync_commands.deliver,
     sync_commands.sandbox,

@@ -13,6 +13,7 @@ from flask import current_app, g, request
 
 from fhirbridge.registry.audit import Action, Outcome
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
+from fhirbridge.registry.jobs import Job
 from fhirbridge.registry.listings import MessageHead, ReceiptHead
 from fhirbridge.registry.messages import Held, Message
 from fhirbridge.registry.proposals import Proposal
@@ -24,7 +25,9 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.web.access import Caller
 
-Listed = Receipt | ReceiptHead | Message | MessageHead | Held | Record | Proposal | CrosswalkLine
+Listed = (
+    Receipt | ReceiptHead | Message | MessageHead | Held | Record | Proposal | CrosswalkLine | Job
+)
 Row = Listed | ResourceRow | Subject
 _KINDS: Mapping[type[object], str] = {
     Receipt: "receipts",
@@ -35,6 +38,7 @@ _KINDS: Mapping[type[object], str] = {
     Record: "records",
     Proposal: "proposals",
     CrosswalkLine: "crosswalk-additions",
+    Job: "jobs",
 }
 # What the views of a blueprint are called, as events; FHIR's letter for a query is E.
 _EVENTS = {"search_by_post": "search", "listed": "search", "one": "read", "body": "read"}

@@ -45,6 +45,7 @@ class House:
     proposal: str
     line: str
     provenance: str
+    job: str
 
 
 @pytest.fixture
@@ -63,13 +64,19 @@ def house(door: Sender) -> House:
     sent = {"crosswalk": "score", "system": "urn:local", "code": "NRS-1", "target": "pain_rest"}
     added = door("POST", "/api/v1/crosswalk-additions", {**sent, **DECISION}, Content_Type=JSON)
     made = door("GET", f"/fhir/Provenance?target={found['resourceType']}/{found['id']}").get_json()
+    with door.service.registry.unit(door.site_id) as unit:
+        ward = unit.connections.add("ward", "http://hospital.example.org/fhir")
+        job = unit.jobs.add(ward.id, "pull", by="test").id
+        unit.commit()
     others = [Sender.at(door.app, name) for name in ("beta", "gamma")]
     for other in others:
         other.enrol("S-1", "4711")
     identifier = next(i["value"] for i in found["identifier"] if i["system"] == RECORD)
     more = (receipt["message_id"], held, proposal, added.get_json()["id"])
     provenance = made["entry"][0]["resource"]["id"]
-    return House(door, *others, found["id"], receipt["id"], record, identifier, *more, provenance)
+    return House(
+        door, *others, found["id"], receipt["id"], record, identifier, *more, provenance, job
+    )
 
 
 Of = Callable[[House], str]
@@ -93,13 +100,15 @@ CASES: dict[str, Of] = {
     "/api/v1/proposals/<id>/refuse": lambda house: house.proposal,
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
+    "/api/v1/jobs/<id>": lambda house: house.job,
+    "/api/v1/jobs/<id>/cancel": lambda house: house.job,
 }
 FILLED = {"<type>": "Observation", "<number>": "1"}
 # Where an unknown id is the sender's own name for what it makes.
 NAMES = {"/fhir/<type>/<id>": "PUT", "/fhir/<type>/<id>/$validate": "POST"}
 NOUNS = (
     "receipts", "messages", "quarantine", "subjects", "records", "proposals", "replays",
-    "crosswalk-additions",
+    "crosswalk-additions", "jobs",
 )  # fmt: skip
 # Rules without an id in them; an id in their query or body is a line of QUESTIONS.
 WITHOUT_IDS = {
@@ -142,6 +151,7 @@ MARKS: dict[str, Of] = {
     "records": lambda house: house.record,
     "proposals": lambda house: house.proposal,
     "crosswalk-additions": lambda house: house.line,
+    "jobs": lambda house: house.job,
 }
 # An id of A in the query or the body: method, URL and body of it.
 QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
@@ -190,6 +200,10 @@ QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
     "receipts by identifier": (
         lambda h: h.identifier,
         lambda id: ("GET", f"/api/v1/receipts?identifier={RECORD}%7C{id}", None),
+    ),
+    "a job of a connection": (
+        lambda h: "ward",
+        lambda id: ("POST", "/api/v1/jobs", {"kind": "pull", "connection": id, **DECISION}),
     ),
     "a resource's own id": (lambda h: h.resource, lambda id: ("POST", "/fhir", bundle(_sent(id)))),
 }

@@ -133,6 +133,8 @@ READS = {
     "/api/v1/proposals": ("/api/v1/proposals?status=accepted", "search"),
     "/api/v1/crosswalk-additions": ("/api/v1/crosswalk-additions", "search"),
     "/api/v1/proposals/<id>": ("/api/v1/proposals/{proposal}", "read"),
+    "/api/v1/jobs": ("/api/v1/jobs", "search"),
+    "/api/v1/jobs/<id>": ("/api/v1/jobs/{job}", "read"),
 }
 # What these routes show is of no person, or is told by an event of its own.
 SILENT = {
@@ -144,6 +146,7 @@ OF_MANY = {
     "receipts",
     "quarantine",
     "crosswalk-additions",
+    "jobs",
 }  # whose lists tell ids of theirs, and nobody's
 
 
@@ -163,6 +166,10 @@ def told_of(door: Sender) -> dict[str, str]:
     line = {**added, "by": "nurse", "reason": "told"}
     answer = door("POST", "/api/v1/crosswalk-additions", line, Content_Type="application/json")
     assert answer.status_code == 201, answer.data
+    with door.service.registry.unit(door.site_id) as unit:
+        ward = unit.connections.add("ward", "http://hospital.example.org/fhir")
+        named["job"] = unit.jobs.add(ward.id, "pull", by="test").id
+        unit.commit()
     return {**named, "resource": resource, "held": held, "record": record, "proposal": proposal}
 
 
