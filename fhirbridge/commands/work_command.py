@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 from dataclasses import dataclass
 
 import click
+from celery.signals import worker_shutting_down  # type: ignore[import-untyped]
 
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
@@ -71,10 +73,20 @@ class _Brokered:
 
     def celery(self, _: Ending) -> None:
         """Celery's own signals: at SIGTERM it ends what it does, and takes nothing new."""
-        app = celery_app.make(self.workshop.settings, lambda: worker_of(self.workshop))
-        told = ["worker", "--concurrency", str(self.workers), "--loglevel", "WARNING"]
-        told += ["--without-gossip", "--without-mingle", "--hostname", f"w{os.getpid()}@%h"]
-        app.worker_main(told)
+        told = mmap.mmap(-1, 1)  # shared with the processes that Celery begins
+
+        def shut(**_: object) -> None:
+            told[0] = 1
+
+        def worker() -> Worker:
+            orphaned = Ending(parent=os.getppid())
+            return loop.mortal(worker_of(self.workshop), lambda: bool(told[0]) or orphaned())
+
+        worker_shutting_down.connect(shut, weak=False)
+        app = celery_app.make(self.workshop.settings, worker)
+        words = ["worker", "--concurrency", str(self.workers), "--loglevel", "WARNING"]
+        words += ["--without-gossip", "--without-mingle", "--hostname", f"w{os.getpid()}@%h"]
+        app.worker_main(words)
 
     def sweep(self, ending: Ending) -> None:
         app = celery_app.make(self.workshop.settings)

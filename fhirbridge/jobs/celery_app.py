@@ -5,6 +5,7 @@ makes no difference.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 from celery import Celery  # type: ignore[import-untyped]  # celery has no types
@@ -58,9 +59,14 @@ def make(settings: Settings, worker: Callable[[], Worker] | None = None) -> Cele
         @app.task(name=TASK)  # type: ignore[untyped-decorator]
         def job(job_id: str) -> None:
             one = worker()
-            site_id = planning.find(one.registry, job_id)
-            if site_id is not None:
-                one.do(site_id, job_id)
+            try:
+                site_id = planning.find(one.registry, job_id)
+                if site_id is not None:
+                    one.do(site_id, job_id)
+            except BridgeError:  # the database is away: the sweeper tells of the job again
+                return
+            finally:
+                signal.alarm(0)
 
     return app
 

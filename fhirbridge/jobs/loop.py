@@ -43,15 +43,20 @@ class Ending:
             time.sleep(0.05)
 
 
-def work(worker: Worker, ending: Ending, *, once: bool = False) -> None:
-    """Until told to end; `once`: until nothing is due that can be had."""
-    silent = max(1, worker.settings.lease)
+def mortal(worker: Worker, stopping: Callable[[], bool]) -> Worker:
+    """One that dies when it hangs for as long as its lease lasts, and is then counted. Whoever ends
+    its work calls `signal.alarm(0)`."""
+    seconds = max(1, worker.settings.lease)
 
     def alive() -> None:
-        """A worker that hangs for as long as its lease lasts dies of it, and is counted."""
-        signal.alarm(silent)
+        signal.alarm(seconds)
 
-    busy = replace(worker, stopping=ending, alive=alive)
+    return replace(worker, stopping=stopping, alive=alive)
+
+
+def work(worker: Worker, ending: Ending, *, once: bool = False) -> None:
+    """Until told to end; `once`: until nothing is due that can be had."""
+    busy = mortal(worker, ending)
     while not ending():
         try:
             planning.tick(busy.registry)
