@@ -91,16 +91,13 @@ class Crew:
                 self.pids.add(begin(self.duty))
             self.ending.wait(0.2)
             self._bury()
-        self._end()
+        end(self.pids)
 
     def _bury(self) -> None:
         for pid in [*self.pids]:
-            if os.waitpid(pid, os.WNOHANG)[0]:
+            if ended(pid):
                 self.pids.discard(pid)
                 self.ending.wait(PAUSE)  # one that dies at once is not begun without a pause
-
-    def _end(self) -> None:
-        end(self.pids)
 
 
 def begin(duty: Callable[[Ending], None]) -> int:
@@ -123,13 +120,20 @@ def begin(duty: Callable[[Ending], None]) -> int:
 
 def end(pids: set[int]) -> None:
     """Tell them to end, and wait; who does not is killed, and its work taken up again."""
-    for pid in pids:
+    left = {pid for pid in pids if not ended(pid)}
+    for pid in left:
         os.kill(pid, signal.SIGTERM)
     until = time.monotonic() + PATIENCE
-    left = set(pids)
     while left and time.monotonic() < until:
-        left = {pid for pid in left if not os.waitpid(pid, os.WNOHANG)[0]}
         time.sleep(0.05)
+        left = {pid for pid in left if not ended(pid)}
     for pid in left:
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+
+
+def ended(pid: int) -> bool:
+    """Whether this child has ended; also where another one (gunicorn) has buried it."""
+    try:
+        return bool(os.waitpid(pid, os.WNOHANG)[0])
+    except ChildProcessError:
+        return True
