@@ -102,6 +102,7 @@ CASES: dict[str, Of] = {
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
     "/api/v1/jobs/<id>": lambda house: house.job,
     "/api/v1/jobs/<id>/cancel": lambda house: house.job,
+    "/api/v1/subjects/<study_id>/visits": lambda house: "S-7",
 }
 FILLED = {"<type>": "Observation", "<number>": "1"}
 # Where an unknown id is the sender's own name for what it makes.
