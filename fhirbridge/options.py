@@ -71,6 +71,39 @@ class ConnectionOptions:
         "", "hosts (`name` or `name:port`, with commas) that files of an export may lie on"
     )
 
+    # What is delivered, and how.
+    deliver: str = _option(
+        "scores",
+        "what is delivered: `scores` (what the mapping marks), `facts` (every form of a patient "
+        "that can be taken back), `none`, or forms with commas between",
+    )
+    reference: str = _option(
+        "wait",
+        "where what a resource refers to is not there: it waits, or it is sent with an identifier "
+        "in place of the reference",
+        among=("wait", "identifier"),
+    )
+    codings: str = _option(
+        "all",
+        "of a concept that has both: all codings, all but the study's own, or its own alone",
+        among=("all", "standard", "local"),
+    )
+    displays: bool = _option(True, "codings are sent with their display")
+    merge: bool = _option(
+        True, "an update keeps what others added to a resource of ours; no: it writes ours alone"
+    )
+    writes: str = _option(
+        "declared",
+        "whether a write is tried that the CapabilityStatement does not offer",
+        among=("declared", "tried"),
+    )
+    delivery_tries: int = _option(
+        12, "failed tries in a row after which a delivery is dead; 0: never"
+    )
+    take_back: bool = _option(
+        True, "what was delivered of who withdraws consent becomes entered-in-error"
+    )
+
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
         """From what is kept; an option that this version does not know is an error."""

@@ -32,9 +32,7 @@ HERE = "127.0.0.1/32"
 
 @click.command()
 @click.option("--patients", default=30, show_default=True)
-@click.option(
-    "--dialect", type=click.Choice(sorted(DIALECTS)), default="mcode", show_default=True
-)
+@click.option("--dialect", type=click.Choice(sorted(DIALECTS)), default="mcode", show_default=True)
 def demo(patients: int, dialect: str) -> None:
     """Run the main job step by step in a temporary folder. All data is synthetic."""
     with tempfile.TemporaryDirectory(prefix="fhirbridge-demo-") as folder:

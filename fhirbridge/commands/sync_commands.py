@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from fhirbridge.commands.counted_work import counting
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
@@ -27,6 +28,7 @@ from fhirbridge.servers import key_sets
 from fhirbridge.servers.origin import origin
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.deliver import Deliver
+from fhirbridge.sync.delivery import certificate as certificate_of_delivery
 from fhirbridge.sync.pull import Pull, certificate
 from fhirbridge.sync.pulling import certificate as certificates
 
@@ -81,13 +83,13 @@ def pull(
     raise SystemExit(0 if run.state == "complete" else 1)
 
 
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
 def _advance(bar: Any, done: int, of: int) -> None:
     bar.length = of
     bar.update(1)
-
-
-def _silent(line: str) -> None:
-    return None
 
 
 def _patiently(one: Pull, wait: float) -> Run:
@@ -108,16 +110,20 @@ def _patiently(one: Pull, wait: float) -> Run:
 @click.command()
 @click.argument("site")
 @_CONNECTION
+@click.option("--json", "as_json", is_flag=True, help="the certificate as JSON, and nothing else")
 @pass_workshop
-def deliver(workshop: Workshop, site: str, connection: str | None) -> None:
-    """Deliver the study's scores to the site's hospital and read them back. May be run again."""
+def deliver(workshop: Workshop, site: str, connection: str | None, as_json: bool) -> None:
+    """Deliver what the study sends to the site's hospital and read it back. May be run again."""
     hospital = workshop.hospital(site, connection)
-    with hospital.server:
-        run = Deliver(hospital, Crash(workshop.settings.crash), click.echo).run()
-    counts = ", ".join(f"{number} {state}" for state, number in sorted(run.counts.items()))
-    click.echo(f"run {run.id}: {run.state}; {counts or 'nothing was outstanding'}")
-    for reason in run.reasons:
-        click.echo(f"incomplete because {reason}")
+    crash = Crash(workshop.settings.crash)
+    with hospital.server, counting("delivering", shown=not as_json) as bar:
+        tell = _silent if as_json else bar.tell
+        run = Deliver(hospital, crash, tell, bar.progress).run()
+    if as_json:
+        told = certificate_of_delivery.as_json(run, hospital.connection.name)
+        click.echo(fhir_json.dump(told))
+    else:
+        click.echo(certificate_of_delivery.certificate(run))
     raise SystemExit(0 if run.state == "complete" else 1)
 
 

@@ -332,6 +332,10 @@ delivery = Table(
     must("attempts", Integer()),
     must("issues", Issues()),
     must("updated_at", Moment()),
+    *optional("cause", "remote_sha256"),  # of what was read back there, without its stamps
+    must("failures", Integer()),
+    may("not_before", Moment()),
+    may("sent_body", Json()),
     primary("id"),
     unique("connection_id", "resource_id"),
     belongs("connection"),

@@ -29,6 +29,7 @@ from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects, hold
 from fhirbridge.registry.tombstones import Tombstones
 from fhirbridge.registry.traces import Traces
+from fhirbridge.registry.writability import Writability
 
 
 class Unit:
@@ -61,6 +62,7 @@ class Unit:
         self.readings = Readings(scope)
         self.sightings = Sightings(scope)
         self.deliveries = Deliveries(scope)
+        self.writability = Writability(scope)
         self.listings = Listings(scope)
         self.tombstones = Tombstones(scope)
         self.traces = Traces(scope)

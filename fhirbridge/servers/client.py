@@ -205,11 +205,15 @@ class Server:
         headers = {**_JSON, "If-None-Exist": condition}
         return self._ask(_Call("POST", url, retry.CONDITIONAL_CREATE, headers=headers, body=body))
 
-    def update(self, resource: dict[str, Any], *, version: str) -> Answer:
-        """PUT over exactly this version. Overtaken: 412 by R4, 409 by HAPI 8.4; both come back."""
+    def update(self, resource: dict[str, Any], *, version: str | None) -> Answer:
+        """PUT over exactly this version. Overtaken: 412 by R4, 409 by HAPI 8.4; both come back.
+        None where the server knows no versions: over whatever is there.
+        """
         kind = _checked(_TYPE, resource.get("resourceType"), "resource type")
         url = self._url(f"{kind}/{_checked(_ID, resource.get('id'), 'id')}")
-        headers = {**_JSON, "If-Match": f'W/"{_checked(_ID, version, "version")}"'}
+        headers = dict(_JSON)
+        if version is not None:
+            headers["If-Match"] = f'W/"{_checked(_ID, version, "version")}"'
         body = fhir_json.dump(resource)
         return self._ask(_Call("PUT", url, retry.VERSIONED_UPDATE, headers=headers, body=body))
 

@@ -218,6 +218,33 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "deliveries.gone": (lambda u, h: u.deliveries.gone(h.connection.id), "not-found"),
     "deliveries.unsettled": (lambda u, h: u.deliveries.unsettled(h.connection.id), "not-found"),
     "deliveries.put": (lambda u, h: u.deliveries.put(h.connection.id, h.resource.id), "not-found"),
+    "deliveries.held_by": (
+        lambda u, h: u.deliveries.held_by(h.connection.id, [h.subject.id]),
+        "not-found",
+    ),
+    "deliveries.claim": (
+        lambda u, h: u.deliveries.claim(h.connection.id, h.resource.id, seen=1),
+        False,
+    ),
+    "deliveries.sent_body": (
+        lambda u, h: u.deliveries.sent_body(h.connection.id, h.resource.id),
+        None,
+    ),
+    "deliveries.there": (lambda u, h: u.deliveries.there(h.connection.id, [h.resource.id]), {}),
+    "deliveries.asked_to_wait": (lambda u, h: u.deliveries.asked_to_wait(h.connection.id), None),
+    "writability.of_connection": (lambda u, h: u.writability.of_connection(h.connection.id), []),
+    "writability.learn": (
+        lambda u, h: u.writability.learn(
+            h.connection.id, "Observation", "update", allowed=True, cause="declared"
+        ),
+        "not-found",
+    ),
+    "writability.forget": (lambda u, h: u.writability.forget(h.connection.id), 0),
+    "writability.forget_refusals": (
+        lambda u, h: u.writability.forget_refusals(h.connection.id),
+        0,
+    ),
+    "listings.deliveries": (lambda u, h: u.listings.deliveries(Wanted()).items, []),
     "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
     "ledger.messages": (lambda u, h: u.ledger.messages(), []),
     "ledger.records": (lambda u, h: u.ledger.records(), []),

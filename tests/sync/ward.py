@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,22 @@ Resource = dict[str, Any]
 
 
 @dataclass
+class Clock:
+    """The registry's, which tests put forward."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
 class Ward:
     """`pull` and `deliver` are runs of the real thing; `writes` is what the hospital saw of them."""
 
     sandbox: Sandbox
     hospital: Hospital
+    clock: Clock
     keys: Iterator[int] = field(default_factory=count)
 
     @classmethod
@@ -62,9 +73,10 @@ class Ward:
     ) -> Iterator[Ward]:
         timed = {"clock": clock} if clock else {}
         sandbox = Sandbox(resources, stale_status=stale_status, token=token, **timed)
-        registry = Registry.open(databases.url(folder), key=b"k" * 32)
+        ours = Clock()
+        registry = Registry.open(databases.url(folder), key=b"k" * 32, clock=ours)
         with sandbox.running() as base:
-            ward = cls(sandbox, joined(registry, "alpha", base, mappings))
+            ward = cls(sandbox, joined(registry, "alpha", base, mappings), ours)
             try:
                 yield ward
             finally:
@@ -88,6 +100,13 @@ class Ward:
     def bearer(self, token: str) -> None:
         server = replace(self.hospital.server, auth=build("bearer", token))
         self.hospital = replace(self.hospital, server=server)
+
+    def beside(self) -> Hospital:
+        """The same connection in another process."""
+        server = Server(
+            self.hospital.base, auth=build("none", ""), limits=Settings(), sleep=lambda _: None
+        )
+        return replace(self.hospital, server=server)
 
     def enrol(self, study_id: str = "S-1", *numbers: str) -> None:
         pairs = [(MRN, number) for number in numbers or ("4711",)]
