@@ -32,7 +32,6 @@ from fhirbridge.sync.delivery import certificate as certificate_of_delivery
 from fhirbridge.sync.pull import Pull, certificate
 from fhirbridge.sync.pulling import certificate as certificates
 
-
 _CONNECTION = click.option("--connection", help="its name, where the site has several")
 
 
