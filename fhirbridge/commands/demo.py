@@ -10,7 +10,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import click
@@ -24,8 +25,9 @@ from fhirbridge.servers.auth import Bearer
 from fhirbridge.servers.client import Answer, Server
 from fhirbridge.servers.network import Network
 from fhirbridge.settings import Settings
+from fhirbridge.study.records import Record
 
-ENROLLED = 20
+ENROLLED, ASKED = 20, 5
 SITE, HOSPITAL = "demo", "sandbox"
 HERE = "127.0.0.1/32"
 
@@ -136,10 +138,10 @@ class Story:
 
     def push(self, door: str) -> None:
         """The study's own scores come in as an integration engine would send them."""
-        self.step(f"the study's scores of {ENROLLED} subjects are pushed to POST {door}")
+        self.step(f"the study's scores of {ASKED} subjects are pushed to POST {door}")
         key = self.say("client", "add", "engine", "--site", SITE).strip()
         mappings = Library(Settings().mappings).of_site(SITE)
-        made = [record for n in _enrolled() for record in synthetic.assessments(n)]
+        made = [_a_week_later(one) for n in _asked() for one in synthetic.assessments(n)]
         here = Network.of(HERE)
         with Server(door, auth=Bearer(key), limits=Settings(), network=here) as server:
             answers = [server.post_bundle(b) for _, b in bundles(mappings, made)]
@@ -168,8 +170,14 @@ class Story:
         self.say("pull", SITE)
 
 
-def _enrolled() -> range:
-    return range(1, ENROLLED + 1)
+def _asked() -> range:
+    return range(1, ASKED + 1)
+
+
+def _a_week_later(record: Record) -> Record:
+    """On a day of its own: what the hospital has of the day itself would be another source."""
+    day = date.fromisoformat(str(record.fields["assessed_on"])) + timedelta(days=7)
+    return replace(record, fields={**record.fields, "assessed_on": day.isoformat()})
 
 
 def _statuses(answers: list[Answer]) -> str:
