@@ -51,6 +51,8 @@ connection = Table(
     *texts("id", "name", "base_url", "auth_kind"),
     may("auth_cipher", LargeBinary()),
     must("options", Json()),
+    must("login", Json()),  # client id, pinned token URL, scopes, public keys
+    must("learned", Json()),  # what a check has seen of the server
     must("created_at", Moment()),
     primary("id"),
     unique("name"),
