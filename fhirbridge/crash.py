@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 from fhirbridge.outcome import BridgeError, Issue
 
-POINTS = ("ingest.before-commit", "ingest.after-commit", "pull.after-page", "deliver.after-send")
+POINTS = (
+    "ingest.before-commit", "ingest.after-commit", "pull.after-page", "deliver.after-send",
+    "import.before-commit", "import.after-chunk",
+)  # fmt: skip
 
 
 @dataclass

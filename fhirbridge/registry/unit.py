@@ -28,6 +28,7 @@ from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects, hold
 from fhirbridge.registry.tombstones import Tombstones
 from fhirbridge.registry.traces import Traces
+from fhirbridge.registry.uploads import Uploads
 
 
 class Unit:
@@ -63,6 +64,7 @@ class Unit:
         self.traces = Traces(scope)
         self.erasures = Erasures(scope)
         self.crosswalk_lines = CrosswalkLines(scope)
+        self.uploads = Uploads(scope)
 
     def commit(self) -> None:
         """Make what was written durable, and its audit. What is written afterwards is a transaction
