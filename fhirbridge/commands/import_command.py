@@ -123,9 +123,7 @@ class _Seen:
             click.echo(f"upload {done.upload.id} was applied before: nothing was done")
 
     def as_json(self, done: Outcome) -> dict[str, object]:
-        faults = [
-            {name: getattr(fault, name) for name in Fault.__slots__} for fault in self.faults
-        ]
+        faults = [{name: getattr(fault, name) for name in Fault.__slots__} for fault in self.faults]
         rows = [{"line": r.line, "fate": r.fate, "subject": r.subject} for r in self.rows]
         changes = [
             {"line": line, "subject": subject, "cell": c.cell, "form": c.form, "field": c.field,
@@ -141,6 +139,3 @@ class _Seen:
             "faults": faults,
             "rows": rows,
         }
-
-
-

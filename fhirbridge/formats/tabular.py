@@ -301,9 +301,7 @@ def survey(rows: Iterable[RawRow], again: Iterable[RawRow], reader: Rows) -> Sur
     seen = _Seen(reader)
     for row in rows:
         seen.look_at(row)
-    return Survey(
-        seen.marks(), seen.doubles(again), seen.rows, seen.blank, tuple(seen.notes())
-    )
+    return Survey(seen.marks(), seen.doubles(again), seen.rows, seen.blank, tuple(seen.notes()))
 
 
 class _Seen:

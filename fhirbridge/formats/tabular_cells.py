@@ -210,7 +210,9 @@ class Cells:
         remedy = f"{near(text, field.choices)}; or map it once for this site"
         if text.isdigit():
             cause = f"{text} is no word of {field.name}, and numbers differ between systems"
-            return Wrong(cause, f"map it, or send words: {', '.join(field.choices)}", "unknown-code")
+            return Wrong(
+                cause, f"map it, or send words: {', '.join(field.choices)}", "unknown-code"
+            )
         return Wrong(f"not in the value list of {field.name}", remedy, "unknown-code")
 
 

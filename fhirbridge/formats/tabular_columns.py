@@ -46,7 +46,9 @@ def read_map(text: str, *, name: str) -> list[MapLine]:
     strange = [n for n in rows.fieldnames or () if n not in _MAP]
     if strange or not {"header", "field"} <= {*(rows.fieldnames or ())}:
         cause = f"the header is not of {','.join(_MAP)}"
-        raise _configuration(cause, "write header and field, and of the others what is needed", name)
+        raise _configuration(
+            cause, "write header and field, and of the others what is needed", name
+        )
     for row in rows:
         given = {key: (row.get(key) or "").strip() for key in _MAP}
         order = given["date_order"].upper()
@@ -257,12 +259,12 @@ class _Resolving:
             self.faults.append(self.issue(cause, remedy, *self.unknown))
             return
         for index in self.unknown:
-            near = difflib.get_close_matches(plain(self.header.cells[index]), self.names.fields, n=1)
+            near = difflib.get_close_matches(
+                plain(self.header.cells[index]), self.names.fields, n=1
+            )
             name = self.header.cells[index].strip()
             remedy = f"did you mean {near[0]}?" if near else "map it, or leave it: it is not read"
-            self.also.append(
-                self.issue(f"{name} is unknown", remedy, index, severity="warning")
-            )
+            self.also.append(self.issue(f"{name} is unknown", remedy, index, severity="warning"))
 
     def of_wide(self, name: str) -> bool:
         """A field's name with something behind it, as in pain_rest_month_3."""

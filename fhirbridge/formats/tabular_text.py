@@ -42,12 +42,14 @@ _INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff\u00ad]")
 @dataclass(frozen=True, slots=True)
 class RawRow:
     """`line` of the file, `row` of the spreadsheet. `formulas`: the columns (from 0) that hold a
-    formula, of which a file of values is told nothing."""
+    formula, of which a file of values is told nothing. `context`: what other rows say of its key,
+    by name."""
 
     line: int
     row: int
     cells: tuple[str, ...]
     formulas: tuple[int, ...] = ()
+    context: tuple[tuple[str, str], ...] = ()
 
     @property
     def blank(self) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from sqlalchemy import Index, Integer, LargeBinary, Table
 
 from fhirbridge.registry.columns import Choice, Json, Moment
-from fhirbridge.registry.schema import may, metadata, must, optional, primary, texts, to_site, unique
+from fhirbridge.registry.schema import (
+    may,
+    metadata,
+    must,
+    optional,
+    primary,
+    texts,
+    to_site,
+    unique,
+)
 
 upload = Table(
     "upload",

@@ -150,9 +150,12 @@ def _changes(
 def _faults(lines: Iterable[ReceiptEntry], row: RawRow, known: Known) -> Iterator[Fault]:
     seen: set[tuple[str, str]] = set()
     for entry in lines:
-        waiting = entry.fate in ("quarantined", "refused")
+        own = {i.place for i in entry.issues if _AT.search(i.expression)}
         for issue in entry.issues:
-            waits = issue.severity in ("fatal", "error") or waiting
+            waits = issue.severity in ("fatal", "error")
+            index = known.columns.get(issue.expression, -1)
+            if issue.category == "required" and index >= 0 and known.headers[index] in own:
+                continue  # the cell's own fault says why it is missing
             name = (issue.expression, issue.cause)
             if name in seen or issue.severity == "information":
                 continue

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from fhirbridge.formats import tabular, tabular_text
-from fhirbridge.formats.tabular import Rows, Survey
+from fhirbridge.formats import redcap, redcap_rows, tabular, tabular_text
+from fhirbridge.formats.redcap_rows import RedcapRows
+from fhirbridge.formats.tabular import Survey
 from fhirbridge.formats.tabular_columns import SUBJECT, Names
 from fhirbridge.formats.tabular_text import Known, RawRow, Sheet, plain, refused
 from fhirbridge.mapping.spec import MappingSet
-from fhirbridge.sync import tables
-from fhirbridge.sync.tables import Asked
+from fhirbridge.sync import redcap_maps, tables
+from fhirbridge.sync.tables import Asked, Reader
 
 Open = Callable[[Known, list[Known]], Sheet]
 
@@ -21,7 +22,14 @@ class Opened:
     asked: Asked
     sheet: Sheet
     survey: Survey
-    reader: Rows
+    reader: Reader
+
+
+def given(sheet: Sheet, reader: Reader) -> Iterator[RawRow]:
+    """The rows as they are read."""
+    if isinstance(reader, RedcapRows):
+        return redcap_rows.with_keys(sheet.rows(), sheet.rows(), reader)
+    return sheet.rows()
 
 
 def opened(
@@ -38,13 +46,30 @@ def opened(
     def open_sheet(known: Known, keys: list[Known]) -> Sheet:
         return tabular_text.open_text(body, known, keys, charset=charset)
 
+    if form == redcap_maps.FORM:
+        return _redcap(mappings, open_sheet, dictionary, most)
     form = form or found_form(mappings, open_sheet)
     names = tables.names(mappings, form)
     sheet = open_sheet(names.known, keys(names))
     asked = Asked(form, delimiter=sheet.delimiter or ",")
-    first = tables.reader(mappings, asked, sheet.header, {})
+    first = tables.rows_reader(mappings, asked, sheet.header, {})
     survey = tabular.survey(_counted(sheet, most), sheet.rows(), first)
     reader = replace(first, cells=replace(first.cells, marks=survey.marks))
+    return Opened(asked, sheet, survey, reader)
+
+
+def _redcap(mappings: MappingSet, open_sheet: Open, dictionary: str, most: int) -> Opened:
+    variables = redcap.dictionary(dictionary) if dictionary else ()
+    known = redcap_maps.headers(mappings, variables)
+    sheet = open_sheet(known, [])
+    asked = Asked(
+        redcap_maps.FORM,
+        {"dictionary": [one.kept() for one in variables]},
+        sheet.delimiter or ",",
+    )
+    reader = tables.reader(mappings, asked, sheet.header, {})
+    assert isinstance(reader, RedcapRows)
+    survey = redcap_rows.survey(_counted(sheet, most), sheet.rows(), reader)
     return Opened(asked, sheet, survey, reader)
 
 

@@ -297,10 +297,10 @@ class _Table:
 
     def told(self) -> Iterator[tuple[RawRow, Told]]:
         above = ""
-        for row in self.sheet.rows():
+        for row in files.given(self.sheet, self.reader):
             if not row.blank:
                 told = self.reader.told(row, self.survey.doubles.get(row.row), above)
-                above = told.study_id
+                above = told.study_id or above
                 yield row, told
 
     def chunks(self) -> Iterator[list[tuple[RawRow, Told]]]:

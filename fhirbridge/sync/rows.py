@@ -50,9 +50,7 @@ class Chunk:
             "system": self.system,
             "header": [self.header.line, self.header.row, list(self.header.cells)],
             "marks": {str(i): [m.commas, m.both] for i, m in self.survey.marks.items()},
-            "rows": [
-                _kept(row, told, self.survey.doubles.get(row.row)) for row, told in self.rows
-            ],
+            "rows": [_kept(row, told, self.survey.doubles.get(row.row)) for row, told in self.rows],
         }
         return fhir_json.dump(made)
 
@@ -66,6 +64,8 @@ def _kept(row: RawRow, told: Told, double: Double | None) -> dict[str, Any]:
         made["numbers"] = [[n.system, n.value] for n in told.numbers]
     if row.formulas:
         made["formulas"] = list(row.formulas)
+    if row.context:
+        made["context"] = [list(pair) for pair in row.context]
     if double is not None:
         made["double"] = [double.line, double.column]
     return made
@@ -96,7 +96,7 @@ def open_message(
             found.append((_gone(position), [Issue("consent", "nothing of it is kept")]))
             continue
         told = reader.told(row, double, above)
-        above = told.study_id
+        above = told.study_id or above
         entry = _entry(made, position, row.cells, told)
         facts[position] = list(decoded(mappings, told, made["system"]))
         found.append((entry, []))
@@ -218,4 +218,5 @@ def _rows(made: Mapping[str, Any]) -> Iterator[tuple[RawRow | None, Double | Non
         line, row = given["at"]
         double = Double(*given["double"]) if "double" in given else None
         cells, formulas = tuple(given["cells"]), tuple(given.get("formulas", ()))
-        yield RawRow(line, row, cells, formulas), double
+        context = tuple((name, text) for name, text in given.get("context", ()))
+        yield RawRow(line, row, cells, formulas, context), double

@@ -18,6 +18,7 @@ from fhirbridge.formats.tabular_text import RawRow
 from fhirbridge.mapping.crosswalk import Crosswalk
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.sync import redcap_maps
 from fhirbridge.study.definition import ABSENT_REASONS, Field, near
 
 WORDS = "words"
@@ -63,8 +64,16 @@ def names(mappings: MappingSet, form: str) -> Names:
 
 def reader(
     mappings: MappingSet, asked: Asked, header: RawRow, marks: Mapping[int, Marks]
-) -> Rows:
+) -> Reader:
     """Raises `BridgeError` with every fault of the header."""
+    if asked.form == redcap_maps.FORM:
+        return redcap_maps.reader(mappings, asked.more, header, lambda f: cells(mappings, f, marks))
+    return rows_reader(mappings, asked, header, marks)
+
+
+def rows_reader(
+    mappings: MappingSet, asked: Asked, header: RawRow, marks: Mapping[int, Marks]
+) -> Rows:
     known = names(mappings, asked.form)
     columns = tabular_columns.resolve(mappings.study, header, known)
     return Rows(known.form, columns, cells(mappings, asked.form, marks), asked.delimiter)
@@ -120,9 +129,7 @@ def _absences(text: str, name: str) -> Iterator[tuple[tuple[str, str], str]]:
         if reason not in ABSENT_REASONS or not word:
             cause = f"'{reason}' is no reason of absence" if word else "the word is missing"
             at = f"{name}:{rows.line_num}"
-            faults.append(
-                Issue("configuration", cause, near(reason, ABSENT_REASONS), place=at)
-            )
+            faults.append(Issue("configuration", cause, near(reason, ABSENT_REASONS), place=at))
         yield ((row.get("field") or "").strip(), word), reason
     if faults:
         raise BridgeError(*faults)
