@@ -69,7 +69,9 @@ def import_(
         seen = _Seen()
         done = desk.apply(rehearsed.upload.id, reason=reason, see=seen.see)
     if report is not None:
-        raise BridgeError(Issue("not-supported", "no report yet", ""))
+        kind = "xlsx" if report.suffix.lower() == ".xlsx" else "csv"
+        report.write_bytes(desk.file_back(done.upload.id, kind)[1])
+        report.chmod(0o600)  # it holds what was sent of persons
     if as_json:
         click.echo(json.dumps(seen.as_json(done), ensure_ascii=False, indent=1))
     else:

@@ -133,7 +133,7 @@ def shape(header: RawRow, known: Sequence[Variable]) -> Shape:
     _once(header, names)
     record = known[0] if known else Variable("record_id", "", "text", "Record ID")
     places = {_LABELS.get(name, name): index for index, name in enumerate(names)}
-    system = {
+    system: dict[str, Any] = {
         "event": places.get(EVENT, -1),
         "instrument": places.get(INSTRUMENT, -1),
         "instance": places.get(INSTANCE, -1),

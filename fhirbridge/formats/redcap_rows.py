@@ -371,7 +371,7 @@ def survey(rows: Iterable[RawRow], again: Iterable[RawRow], reader: RedcapRows) 
             blank += 1
             continue
         count += 1
-        name = reader.name(row)
+        name: tuple[str, ...] = reader.name(row)
         if reader.shape.eav:
             name = (*name, reader.cell(row, reader.shape.name), reader.box(row))
         cells = [c for i, c in enumerate(row.cells) if i != reader.shape.instrument]

@@ -166,9 +166,9 @@ class Rows:
             issue = self.issue(row, max(self.columns.subject, 0), told)
         if issue is None and double is not None and double.column >= 0:
             cause = f"same key as line {double.line}, with another value"
-            at = row.at(0, len(self.columns.headers) - 1)
+            where = row.at(0, len(self.columns.headers) - 1)
             header = self.columns.headers[double.column]
-            issue = Issue("duplicate", cause, "delete one of the two rows", at, header)
+            issue = Issue("duplicate", cause, "delete one of the two rows", where, header)
         if issue is not None:
             yield Held(self.form.name, (issue,))
 
@@ -334,7 +334,7 @@ class _Seen:
         for column in self.dates:
             found = tabular_dates.orders(trimmed(row.cells[column.index]))
             if len(found) == 1:
-                self.orders.setdefault(column.index, {}).setdefault(*found, row.line)
+                self.orders.setdefault(column.index, {}).setdefault(next(iter(found)), row.line)
         self.filled.update(i for i in self.unread if trimmed(row.cells[i]))
         key = self.key(row)
         if key:

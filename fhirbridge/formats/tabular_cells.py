@@ -29,10 +29,13 @@ _COMMA = re.compile(r"[+-]?\d+(,\d{1,2})?", re.ASCII)
 _PLAIN = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 _PERHAPS_ABSENT = frozenset(
-    "na n/a n.a. nan null none nil . - -- --- / ? k.a. k. a. n.b. nb nd missing unbekannt unk"
-    " nicht erhoben nicht bekannt keine angabe entfällt nicht gemacht not done not known"
-    " inconnu desconocido non noto".split(" ")
-) | {"nicht erhoben", "nicht bekannt", "keine angabe", "nicht gemacht", "not done", "not known", "k. a."}  # fmt: skip
+    {
+        "na", "n/a", "n.a.", "nan", "null", "none", "nil", ".", "-", "--", "---", "/", "?", "k.a.",
+        "k. a.", "n.b.", "nb", "nd", "n.d.", "missing", "unbekannt", "unk", "nicht erhoben",
+        "nicht bekannt", "keine angabe", "entfällt", "nicht gemacht", "not done", "not known",
+        "inconnu", "desconocido", "non noto",
+    }
+)  # fmt: skip
 _TABLE_0001 = {"M": "male", "F": "female"}
 
 Words = Callable[[Field, str], str]
@@ -158,7 +161,7 @@ class Cells:
         number = tabular_units.converted(number, by)
         if field.type == "decimal":
             return number
-        if number != number.to_integral_value() or "." in told or "," in told and by == 1:
+        if number != number.to_integral_value() or "." in told or ("," in told and by == 1):
             return Wrong("no whole number", "write a whole number")
         return int(number)
 

@@ -17,17 +17,19 @@ _PARTS = re.compile(r"(\d{1,4})[./\-](\d{1,2})[./\-](\d{1,4})(?:[T ,]+\d{1,2}:\d
 _SERIAL = re.compile(r"[1-9]\d{4}([.,]\d+)?", re.ASCII)
 _ISO_LIKE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _MONTH = (
-    "jan feb mär mrz mar apr mai may jun jul aug sep okt oct nov dez dec"
-    " janv févr avr juin juil août sept déc ene abr ago dic"
-).split()
+    "jan", "feb", "mär", "mrz", "mar", "apr", "mai", "may", "jun", "jul", "aug", "sep", "okt",
+    "oct", "nov", "dez", "dec", "janv", "févr", "avr", "juin", "juil", "août", "sept", "déc", "ene",
+    "abr", "ago", "dic",
+)  # fmt: skip
 _WORDS = re.compile(
     rf"(?:\d{{1,4}}[.\- /]{{0,2}}(?:{'|'.join(_MONTH)})[a-zäû]*\.?(?:[.\- /]{{0,2}}\d{{2,4}})?"
     rf"|(?:{'|'.join(_MONTH)})[a-zäû]*\.?[.\- /]{{1,2}}\d{{1,4}}(?:[.,\- /]{{0,2}}\d{{2,4}})?)",
     re.IGNORECASE,
 )
 _MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
 
 
 def read(text: str, *, order: str, time: bool) -> str:

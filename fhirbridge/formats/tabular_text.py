@@ -12,6 +12,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -186,10 +187,8 @@ def _header(
     found: tuple[tuple[bool, int], str, list[RawRow], int] | None = None
     for delimiter in tried:
         rows: list[RawRow] = []
-        try:
+        with suppress(BridgeError):  # an open quote further down: the header may stand before it
             rows.extend(islice(_rows(text(), delimiter, start), HEADER_WITHIN))
-        except BridgeError:
-            pass  # a quote that is open further down: the rows before it may hold the header
         score, number, whole = header_among(rows, known, keys)
         if number >= 0 and (found is None or (whole, score) > found[0]):
             found = ((whole, score), delimiter, rows, number)

@@ -59,7 +59,8 @@ class Uploads:
         by: str,
     ) -> Upload:
         """The upload of these bytes, new or known; of one that was known `kept`, which is all or
-        nothing of its bytes, is there again, and its counts are those of today as long as it was not applied."""
+        nothing of its bytes, is there again; its counts are those of today as long as it was not
+        applied."""
         made = Upload(
             self.scope.ids(),
             form,

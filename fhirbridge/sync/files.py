@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from fhirbridge.formats import redcap, redcap_rows, tabular, tabular_text
+from fhirbridge.formats import redcap, redcap_rows, tabular, tabular_text, tabular_xlsx
 from fhirbridge.formats.redcap_rows import RedcapRows
 from fhirbridge.formats.tabular import Survey
 from fhirbridge.formats.tabular_columns import SUBJECT, Names
@@ -44,6 +44,8 @@ def opened(
     """Raises `BridgeError` with every fault for which the file is refused whole."""
 
     def open_sheet(known: Known, keys: list[Known]) -> Sheet:
+        if tabular_xlsx.is_workbook(body):
+            return tabular_xlsx.open_workbook(body, known, keys)
         return tabular_text.open_text(body, known, keys, charset=charset)
 
     if form == redcap_maps.FORM:
@@ -74,7 +76,9 @@ def _redcap(mappings: MappingSet, open_sheet: Open, dictionary: str, most: int) 
 
 
 def _counted(sheet: Sheet, most: int) -> Iterator[RawRow]:
-    for number, row in enumerate(sheet.rows(), start=1):
+    number = 0
+    for row in sheet.rows():
+        number += not row.blank
         if number > most:
             cause = f"the file has more than {most} rows"
             raise refused(cause, "divide it", category="too-long")
@@ -91,7 +95,7 @@ def keys(names: Names) -> list[Known]:
 
 
 def found_form(mappings: MappingSet, open_sheet: Open) -> str:
-    """The form whose columns these are. Raises `BridgeError` where it is none, or any of several."""
+    """The form whose columns these are. Raises `BridgeError` where it is none, or any of some."""
     every = {name: tables.names(mappings, name) for name in mappings.study.forms}
 
     def anything(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A whole file: what it is, a rehearsal of it, and its applying in chunks that a crash may interrupt.
+"""A whole file: what it is, its rehearsal, and its applying in chunks that a crash may interrupt.
 
 The rehearsal is the same code, rolled back. Each chunk is one message and one transaction, with the
 progress of the upload in it: a file that was interrupted goes on where it stopped.
@@ -12,9 +12,10 @@ from itertools import islice
 from typing import Any
 
 from fhirbridge.crash import Crash
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import fhir_json, tabular_report
 from fhirbridge.formats.tabular import Survey, Told
-from fhirbridge.formats.tabular_text import RawRow, Sheet
+from fhirbridge.formats.tabular_report import Line
+from fhirbridge.formats.tabular_text import RawRow, Sheet, column_of
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
@@ -167,6 +168,19 @@ class Desk:
                         see(row, fate)
         return upload
 
+    def file_back(self, upload_id: str, kind: str) -> tuple[str, bytes]:
+        """The site's own file with what became of its rows beside them, as csv or xlsx."""
+        with self.registry.read(self.site_id) as unit:
+            upload = self._upload(unit, upload_id)
+            mappings = self.mappings(unit)
+        table = _Table.open(mappings, sent_of(upload), self.limits.rows)
+        lines: list[Line] = []
+        self.tell(upload_id, lambda row, fate: lines.append(_line(row, fate)))
+        name = upload.name.rpartition(".")[0] or upload.name
+        if kind == "xlsx":
+            return f"{name}-checked.xlsx", tabular_report.as_xlsx(table.sheet, lines)
+        return f"{name}-checked.csv", b"".join(tabular_report.as_csv(table.sheet, lines))
+
     def _same(self, unit: Unit, before: MappingSet) -> MappingSet:
         """The mappings of now, where they are still those of the file's beginning."""
         now = self.mappings(unit)
@@ -244,6 +258,16 @@ def _reasoned(upload: Upload, reason: str) -> None:
     if taken_back and not reason:
         cause = f"the file takes back {taken_back} values"
         raise BridgeError(Issue("required", cause, "say why, by a reason"))
+
+
+def _line(row: RawRow, fate: RowFate) -> Line:
+    told = "; ".join(
+        f"{one.cell} {one.column}: {one.cause}" + (f" -> {one.remedy}" if one.remedy else "")
+        for one in fate.faults
+    )
+    cells = frozenset(column_of(one.cell.rstrip("0123456789")) for one in fate.faults
+                      if ":" not in one.cell)  # fmt: skip
+    return Line(row, fate.fate, told, cells)
 
 
 def _withdrawals(rows: list[tuple[RawRow, Told]]) -> int:

@@ -1,5 +1,6 @@
-"""A site's map of its REDCap project: `redcap.csv` (variable, field, codes) and, where the record id
-is no pseudonym, `redcap-records.csv` (record, study_id). Data of the site, counted in the version.
+"""A site's map of its REDCap project: `redcap.csv` (variable, field, codes) and, where the record
+id is no pseudonym, `redcap-records.csv` (record, study_id). Data of the site, counted in the
+version.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Messages that are rows of a table: a chunk of an upload, which holds all that is needed to read it
-alone.
+"""Messages that are rows of a table: a chunk of an upload, which holds all that is needed to read
+it alone.
 
 Its body is JSON: the cover (form, header, what the whole file showed) and the rows, each with its
 line, so that a chunk is read again when a crosswalk or a column map has changed. Nothing of a row

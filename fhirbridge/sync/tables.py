@@ -18,8 +18,8 @@ from fhirbridge.formats.tabular_text import RawRow
 from fhirbridge.mapping.crosswalk import Crosswalk
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.sync import redcap_maps
 from fhirbridge.study.definition import ABSENT_REASONS, Field, near
+from fhirbridge.sync import redcap_maps
 
 WORDS = "words"
 """The system, in a crosswalk line, of a word as it stands in a site's files."""
