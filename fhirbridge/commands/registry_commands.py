@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from fhirbridge.commands.shared import Workshop, pass_workshop
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
@@ -93,13 +93,18 @@ def record() -> None:
 
 @record.command("export")
 @_SITE
-@click.option("--json", "as_json", is_flag=True, help="the only form there is yet")
+@click.option(
+    "--json", "as_json", is_flag=True, help="as JSON, which is what there is without --form"
+)
+@click.option("--form", "form_name", default="", help="those of this form, as CSV for import")
 @pass_workshop
-def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
-    """Every active record as JSON, with the hospital identifiers of its subject."""
+def record_export(workshop: Workshop, site_name: str, as_json: bool, form_name: str) -> None:
+    """Every active record as JSON, with the hospital identifiers of its subject; or those of one
+    form as CSV, which `import` takes as unchanged."""
     site = workshop.site(site_name)
     study = workshop.library.of_site(site.name).study
-    told = []
+    form = study.form(form_name) if form_name else None
+    told, rows = [], []
     with workshop.registry.read(site.id) as unit:
         everyone = unit.subjects.all()
         for subject in everyone:
@@ -107,10 +112,14 @@ def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
             for stored in unit.records.all(subject_id=subject.id):
                 if stored.status == "active":
                     made = Record(subject.study_id, stored.form, fields_of(stored))
+                    rows += [made] if stored.form == form_name else []
                     one = records.to_json(study, made, id=stored.id)
                     told.append(fhir_json.dump({**one, "subject_identifiers": ids}).decode())
     with workshop.registry.unit(site.id) as unit:
         named = {"subjects": [subject.id for subject in everyone]}
         unit.audit.note("R", "export", actor=ACTOR, entities=named)
         unit.commit()
+    if form is not None:
+        click.echo(csv_records.write_csv(form, rows), nl=False)
+        return
     click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))

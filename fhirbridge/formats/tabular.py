@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from fhirbridge.formats import tabular_cells, tabular_dates
+from fhirbridge.formats import csv_cells, tabular_cells, tabular_dates
 from fhirbridge.formats.tabular_cells import WITHDRAW, Cells, Marks, Wrong
 from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column, Columns
 from fhirbridge.formats.tabular_text import RawRow, letter, trimmed
@@ -209,7 +209,7 @@ class Rows:
         in_doubt: list[Issue] = []
         for column in self.columns.of(word):
             key = column.field.name in self.form.key
-            raw = tabular_cells.unguarded(row.cells[column.index])
+            raw = csv_cells.unguarded(row.cells[column.index])
             if column.index in row.formulas:
                 value: Any = Wrong("a formula", "paste its value instead")
             else:

@@ -18,7 +18,7 @@ from fhirbridge.formats.tabular_text import trimmed
 from fhirbridge.study.checks import check_value
 from fhirbridge.study.definition import ABSENT_REASONS, Field, near
 from fhirbridge.study.fields import DATES, NUMBERS
-from fhirbridge.study.values import Absent, Identifier, Value
+from fhirbridge.study.values import Absent, Identifier
 
 WITHDRAW = "withdraw"
 _ERRORS = re.compile(r"#(?:REF|N/A|NV|VALUE|WERT|NAME|DIV/0|NULL|NUM|ZAHL|BEZUG|CALC|SPILL)[!?]?")
@@ -27,7 +27,6 @@ _SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
 _NUMBER = re.compile(r"([+-]?\d{1,18}(?:[.,]\d{1,18})*)(?:\s*([^\d\s.,].*))?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+(,\d{1,2})?", re.ASCII)
 _PLAIN = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
 _PERHAPS_ABSENT = frozenset(
     {
         "na", "n/a", "n.a.", "nan", "null", "none", "nil", ".", "-", "--", "---", "/", "?", "k.a.",
@@ -256,15 +255,3 @@ def _codes(column: Column, text: str) -> Any:
     if "\\" in text:
         return csv_cells.parser(column.field)(text)
     return tuple(Identifier(system, value) for system, _, value in pairs)
-
-
-def unguarded(text: str) -> str:
-    """Without the apostrophe that an export puts before what a spreadsheet would run."""
-    return text[1:] if _GUARDED.match(text) else text
-
-
-def shows(value: Value) -> str:
-    """A value as a person is shown it."""
-    if isinstance(value, tuple):
-        return " ".join(str(getattr(v, "value", v)) for v in value)
-    return str(value)

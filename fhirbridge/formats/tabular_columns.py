@@ -188,6 +188,11 @@ class _Resolving:
         if not wanted:
             self.unknown.append(index)
             return
+        if (self.form.name, wanted) == ("subject", "site"):
+            remedy = "leave the column out"
+            cause = "the site comes from the credential: the column is not read"
+            self.also.append(self.issue(cause, remedy, index, severity="warning"))
+            return
         row = line.row if line else ""
         self.seen.setdefault((wanted, row), []).append(index)
         if wanted == SUBJECT:

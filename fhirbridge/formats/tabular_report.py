@@ -16,11 +16,10 @@ import openpyxl
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import PatternFill
 
+from fhirbridge.formats.csv_cells import guarded
 from fhirbridge.formats.tabular_columns import OURS
 from fhirbridge.formats.tabular_text import RawRow, Sheet, plain
 
-_RUNS = re.compile(r"'*[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?\d[\d.,]*")
 _RED = PatternFill("solid", fgColor="FFF4CCCC")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
@@ -33,15 +32,6 @@ class Line:
     fate: str
     faults: str
     cells: frozenset[int] = frozenset()
-
-
-def guarded(text: str) -> str:
-    """As a cell that no spreadsheet runs; a number stays one.
-
-    >>> guarded("=1+1"), guarded("-1.5"), guarded("nail")
-    ("'=1+1", '-1.5', 'nail')
-    """
-    return f"'{text}" if _RUNS.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def as_csv(sheet: Sheet, lines: Iterable[Line]) -> Iterator[bytes]:

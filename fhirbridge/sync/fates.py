@@ -51,7 +51,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RowFate:
-    """`fate` is one of FATES; a row that was taken may have `faults` of single cells."""
+    """`fate` is one of FATES; a row that was taken may have `faults` of single cells. `subject` is
+    the pseudonym as it stands there, `subject_id` whom that means here."""
 
     line: int
     row: int
@@ -60,6 +61,7 @@ class RowFate:
     changes: tuple[Change, ...] = ()
     faults: tuple[Fault, ...] = ()
     withheld: bool = False
+    subject_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +80,21 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     cells: int = 0
     withheld: bool = False
+    withdrawals: int = 0
+    subjects: set[str] = field(default_factory=set)
 
     def add(self, fate: RowFate) -> None:
         self.counts[fate.fate] += 1
         self.withheld = self.withheld or fate.withheld
+        if fate.subject_id:
+            self.subjects.add(fate.subject_id)
         if fate.fate not in ("quarantined", "refused"):
             self.cells += sum(fault.waits for fault in fate.faults)
 
     def told(self) -> dict[str, int]:
         made = {name: self.counts[name] for name in FATES}
-        return {"rows": sum(self.counts.values()), **made, "cells_waiting": self.cells}
+        beside = {"cells_waiting": self.cells, "withdrawals": self.withdrawals}
+        return {"rows": sum(self.counts.values()), **made, **beside}
 
 
 def fates(
@@ -126,7 +133,8 @@ def _fate(
     faults = tuple(_faults(lines, row, known))
     first = next((fate for fate in _ORDER if fate in told), "quarantined")
     withheld = any(i.category == "consent" for entry in lines for i in entry.issues)
-    return RowFate(row.line, row.row, first, subject, tuple(changes), faults, withheld)
+    whose = next((entry.subject_id for entry in lines if entry.subject_id), None)
+    return RowFate(row.line, row.row, first, subject, tuple(changes), faults, withheld, whose)
 
 
 def _changes(

@@ -14,8 +14,9 @@ from typing import Any
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json, tabular_report
 from fhirbridge.formats.tabular import Survey, Told
+from fhirbridge.formats.tabular_columns import OURS
 from fhirbridge.formats.tabular_report import Line
-from fhirbridge.formats.tabular_text import RawRow, Sheet, column_of
+from fhirbridge.formats.tabular_text import RawRow, Sheet, column_of, plain
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
@@ -86,24 +87,29 @@ class Desk:
             mappings = self.mappings(unit)
             table = _Table.open(mappings, sent, self.limits.rows)
             notes = (*table.notes, *_changed_header(unit, table))
-        tally, withdrawals = Tally(), 0
         known = self._known(table, sent)
         again = known is not None and known.state == "applied"
-        for rows in table.chunks():
-            with self.registry.unit(self.site_id) as unit:
-                found = preview(unit, self._same(unit, mappings), table.incoming(rows, "preview"))
-                for row, fate in _told(unit, found, rows, table, whole=True):
-                    fate = _overtaken(fate) if again else fate
-                    tally.add(fate)
-                    see(row, fate)
-            withdrawals += _withdrawals(rows)
-        counts = {**tally.told(), "withdrawals": withdrawals}
-        upload = self._kept(table, sent, counts, keep=not tally.withheld)
+        tally = self._walk(table, see, again=again)
+        upload = self._kept(table, sent, tally)
         if tally.withheld:
             notes = (*notes, _WITHHELD)
         if again:
             notes = (*notes, f"this file was applied before, as upload {upload.id}")
-        return Outcome(upload, counts, notes)
+        return Outcome(upload, tally.told(), notes)
+
+    def _walk(self, table: _Table, see: See, *, again: bool) -> Tally:
+        """Every row as if it were applied, chunk by chunk, each rolled back."""
+        tally = Tally()
+        for rows in table.chunks():
+            with self.registry.unit(self.site_id) as unit:
+                mappings = self._same(unit, table.mappings)
+                found = preview(unit, mappings, table.incoming(rows, "preview"))
+                for row, fate in _told(unit, found, rows, table, whole=True):
+                    fate = _overtaken(fate) if again else fate
+                    tally.add(fate)
+                    see(row, fate)
+            tally.withdrawals += _withdrawals(rows)
+        return tally
 
     def apply(
         self, upload_id: str, *, reason: str = "", see: See = lambda row, fate: None
@@ -135,6 +141,7 @@ class Desk:
                 for row, fate in _told(unit, done, rows, table, whole=False):
                     tally.add(fate)
                     see(row, fate)
+                tally.withdrawals = _withdrawals(rows)
                 upload = unit.uploads.advance(upload, number, tally.told())
                 self.crash.reach("import.before-commit")
                 unit.commit()
@@ -153,12 +160,10 @@ class Desk:
         with self.registry.unit(self.site_id) as unit:
             upload = self._upload(unit, upload_id)
             mappings = self.mappings(unit)
-        if upload.state != "applied":
-            self.rehearse(sent_of(upload), see)
-            return upload
-        if not upload.body:
-            raise _gone()
         table = _Table.open(mappings, sent_of(upload), self.limits.rows)
+        if upload.state != "applied":
+            self._walk(table, see, again=False)
+            return upload
         for number, rows in enumerate(table.chunks(), start=1):
             with self.registry.read(self.site_id) as unit:
                 message = unit.messages.by_key(SOURCE, f"upload:{upload.id}:{number}")
@@ -168,18 +173,25 @@ class Desk:
                         see(row, fate)
         return upload
 
-    def file_back(self, upload_id: str, kind: str) -> tuple[str, bytes]:
-        """The site's own file with what became of its rows beside them, as csv or xlsx."""
+    def file_back(self, upload_id: str, kind: str) -> tuple[str, bytes, set[str]]:
+        """The site's own file with what became of its rows beside them, as csv or xlsx; its name,
+        its bytes, and the ids of those of whom it tells."""
         with self.registry.read(self.site_id) as unit:
             upload = self._upload(unit, upload_id)
             mappings = self.mappings(unit)
         table = _Table.open(mappings, sent_of(upload), self.limits.rows)
         lines: list[Line] = []
-        self.tell(upload_id, lambda row, fate: lines.append(_line(row, fate)))
+        whose: set[str] = set()
+
+        def see(row: RawRow, fate: RowFate) -> None:
+            lines.append(_line(row, fate))
+            whose.update({fate.subject_id} if fate.subject_id else ())
+
+        self.tell(upload_id, see)
         name = upload.name.rpartition(".")[0] or upload.name
         if kind == "xlsx":
-            return f"{name}-checked.xlsx", tabular_report.as_xlsx(table.sheet, lines)
-        return f"{name}-checked.csv", b"".join(tabular_report.as_csv(table.sheet, lines))
+            return f"{name}-checked.xlsx", tabular_report.as_xlsx(table.sheet, lines), whose
+        return f"{name}-checked.csv", b"".join(tabular_report.as_csv(table.sheet, lines)), whose
 
     def _same(self, unit: Unit, before: MappingSet) -> MappingSet:
         """The mappings of now, where they are still those of the file's beginning."""
@@ -194,20 +206,20 @@ class Desk:
                 table.asked.form, sent.body, sent.beside(), table.mappings.version
             )
 
-    def _kept(self, table: _Table, sent: Sent, counts: dict[str, int], *, keep: bool) -> Upload:
+    def _kept(self, table: _Table, sent: Sent, tally: Tally) -> Upload:
         with self.registry.unit(self.site_id, request_id=self.request_id) as unit:
             upload = unit.uploads.keep(
                 table.asked.form,
                 sent.name,
                 sent.body,
-                kept=sent.body if keep else b"",
+                kept=b"" if tally.withheld else sent.body,
                 asked=sent.beside(),
                 mapping_version=table.mappings.version,
                 header=list(table.sheet.header.cells),
-                counts=counts,
+                counts=tally.told(),
                 by=self.by,
             )
-            told = {"upload": upload.id}
+            told = {"upload": upload.id, "subjects": sorted(tally.subjects)}
             unit.audit.note("R", "import.rehearse", actor=self.by, entities=told)
             unit.commit()
         return upload
@@ -284,8 +296,9 @@ def _changed_header(unit: Unit, table: _Table) -> Iterator[str]:
     last = unit.uploads.latest(table.asked.form)
     if last is None:
         return
-    before, now = set(last.header), set(table.sheet.header.cells)
-    new, gone = sorted(now - before - {""}), sorted(before - now - {""})
+    before, now = {*map(plain, last.header)}, {*map(plain, table.sheet.header.cells)}
+    silent = {"", *OURS}
+    new, gone = sorted(now - before - silent), sorted(before - now - silent)
     if new or gone:
         told = [f"new {', '.join(new)}"] if new else []
         told += [f"gone {', '.join(gone)}"] if gone else []

@@ -22,9 +22,11 @@ from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.registry.uploads import Upload
 from fhirbridge.web.access import Caller
 
-Listed = Receipt | ReceiptHead | Message | MessageHead | Held | Record | Proposal | CrosswalkLine
+Heads = ReceiptHead | MessageHead | Upload | CrosswalkLine
+Listed = Receipt | Message | Held | Record | Proposal | Heads
 Row = Listed | ResourceRow | Subject
 _KINDS: Mapping[type[object], str] = {
     Receipt: "receipts",
@@ -35,6 +37,7 @@ _KINDS: Mapping[type[object], str] = {
     Record: "records",
     Proposal: "proposals",
     CrosswalkLine: "crosswalk-additions",
+    Upload: "imports",
 }
 # What the views of a blueprint are called, as events; FHIR's letter for a query is E.
 _EVENTS = {"search_by_post": "search", "listed": "search", "one": "read", "body": "read"}
@@ -81,6 +84,11 @@ def shows(rows: Iterable[Row]) -> None:
     """These are in the answer, or what it is made of."""
     for row in rows:
         _shown().take(row)
+
+
+def shows_of(subject_ids: Iterable[str]) -> None:
+    """These are the subjects that the answer tells of."""
+    _shown().subjects.update(subject_ids)
 
 
 def _shown() -> Shown:

@@ -133,6 +133,9 @@ READS = {
     "/api/v1/proposals": ("/api/v1/proposals?status=accepted", "search"),
     "/api/v1/crosswalk-additions": ("/api/v1/crosswalk-additions", "search"),
     "/api/v1/proposals/<id>": ("/api/v1/proposals/{proposal}", "read"),
+    "/api/v1/imports": ("/api/v1/imports", "search"),
+    "/api/v1/imports/<id>": ("/api/v1/imports/{upload}", "read"),
+    "/api/v1/imports/<id>/file": ("/api/v1/imports/{upload}/file", "read"),
 }
 # What these routes show is of no person, or is told by an event of its own.
 SILENT = {
@@ -144,6 +147,7 @@ OF_MANY = {
     "receipts",
     "quarantine",
     "crosswalk-additions",
+    "imports",
 }  # whose lists tell ids of theirs, and nobody's
 
 
@@ -163,6 +167,9 @@ def told_of(door: Sender) -> dict[str, str]:
     line = {**added, "by": "nurse", "reason": "told"}
     answer = door("POST", "/api/v1/crosswalk-additions", line, Content_Type="application/json")
     assert answer.status_code == 201, answer.data
+    table = b"study_id,assessed_on,pain_rest\nS-1,2026-03-01,2\n"
+    sent = door("POST", "/api/v1/imports?form=assessment", table, Content_Type="text/csv")
+    named["upload"] = sent.get_json()["upload"]["id"]
     return {**named, "resource": resource, "held": held, "record": record, "proposal": proposal}
 
 

@@ -18,7 +18,7 @@ from fhirbridge.registry.uploads import Upload
 from fhirbridge.sync import additions
 from fhirbridge.sync.fates import FATES, Change, Fault, RowFate
 from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent
-from fhirbridge.web import bodies
+from fhirbridge.web import bodies, trail
 from fhirbridge.web.api.noun import Noun, Text, caller, here, may_read, no_such, person
 
 noun = Noun("imports", "Tables of a site, rehearsed and applied")
@@ -128,11 +128,13 @@ def apply(asked: dict[str, Any], id: str) -> Any:
 
 
 @noun.route("", UploadsSchema)
-def every() -> Any:
+def listed() -> Any:
     """The newest first."""
     may_read()
     with here().registry.read(caller().site_id) as unit:
-        return {"items": [_upload(one) for one in unit.uploads.all()[:MOST]]}
+        found = unit.uploads.all()[:MOST]
+    trail.shows(found)
+    return {"items": [_upload(one) for one in found]}
 
 
 @noun.route("/<id>", ImportSchema, refusals=(404, 412))
@@ -141,15 +143,17 @@ def one(id: str) -> Any:
     may_read()
     seen = _Seen()
     upload = _desk(caller().source).tell(_known(id), seen.see)
+    trail.shows_of(seen.whose)
     return seen.told(Outcome(upload, dict(upload.counts), (), fresh=False))
 
 
 @noun.route("/<id>/file", ImportSchema, query=FileQuery, refusals=(404, 412))
-def file_back(asked: dict[str, Any], id: str) -> Any:
+def body(asked: dict[str, Any], id: str) -> Any:
     """The site's own file with fate and faults beside its rows; it can be sent again as it is."""
     may_read()
-    name, body = _desk(caller().source).file_back(_known(id), asked["format"])
-    made = Response(body, content_type=bodies.TABLE_TYPES[asked["format"]])
+    name, raw, whose = _desk(caller().source).file_back(_known(id), asked["format"])
+    trail.shows_of(whose)
+    made = Response(raw, content_type=bodies.TABLE_TYPES[asked["format"]])
     kind = name.rpartition(".")[2]
     made.headers["Content-Disposition"] = f'attachment; filename="{id}.{kind}"'
     made.headers["Cache-Control"] = "no-store"
@@ -169,8 +173,10 @@ def _desk(by: str) -> Desk:
 
 def _known(id: str) -> str:
     with here().registry.read(caller().site_id) as unit:
-        if unit.uploads.get(id) is None:
-            raise no_such("upload", "take it from the answer to the file")
+        found = unit.uploads.get(id)
+    if found is None:
+        raise no_such("upload", "take it from the answer to the file")
+    trail.shows([found])
     return id
 
 
@@ -194,9 +200,11 @@ class _Seen:
         self.faults: list[Fault] = []
         self.changes: list[tuple[RowFate, Change]] = []
         self.rows: list[RowFate] = []
+        self.whose: set[str] = set()
         self.cut = False
 
     def see(self, row: RawRow, fate: RowFate) -> None:
+        self.whose |= {fate.subject_id} if fate.subject_id else set()
         full = max(len(self.faults), len(self.changes), len(self.rows)) >= MOST
         self.cut = self.cut or full
         if len(self.faults) < MOST:
