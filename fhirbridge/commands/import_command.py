@@ -67,7 +67,7 @@ def import_(
     done = rehearsed
     if applies:
         seen = _Seen()
-        done = desk.apply(rehearsed.upload.id, reason=reason, see=seen.see)
+        done = desk.apply(rehearsed.upload.id, sent=sent, reason=reason, see=seen.see)
     if report is not None:
         kind = "xlsx" if report.suffix.lower() == ".xlsx" else "csv"
         report.write_bytes(desk.file_back(done.upload.id, kind)[1])

@@ -93,9 +93,7 @@ def record() -> None:
 
 @record.command("export")
 @_SITE
-@click.option(
-    "--json", "as_json", is_flag=True, help="as JSON, which is what there is without --form"
-)
+@click.option("--json", "as_json", is_flag=True, help="as JSON, the only way without --form")
 @click.option("--form", "form_name", default="", help="those of this form, as CSV for import")
 @pass_workshop
 def record_export(workshop: Workshop, site_name: str, as_json: bool, form_name: str) -> None:

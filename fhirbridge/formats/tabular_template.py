@@ -1,5 +1,6 @@
 """The file that a site fills in, of the study's own definition: CSV, Excel with pick lists and
-ranges, and a Table Schema (https://specs.frictionlessdata.io) by which it can be checked before it is sent.
+ranges, and a Table Schema (https://specs.frictionlessdata.io) by which it can be checked before it
+is sent.
 """
 
 from __future__ import annotations

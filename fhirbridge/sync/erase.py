@@ -116,7 +116,7 @@ def _person(
 
 
 def _hidden(body: bytes) -> bool:
-    """Whether nobody sees in the bytes themselves who is in them: packed, or in another encoding."""
+    """Whether the bytes themselves do not show who is in them: packed, or in another encoding."""
     try:
         return body.startswith(b"PK") or "\0" in body.decode()
     except UnicodeDecodeError:

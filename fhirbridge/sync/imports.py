@@ -112,10 +112,15 @@ class Desk:
         return tally
 
     def apply(
-        self, upload_id: str, *, reason: str = "", see: See = lambda row, fate: None
+        self,
+        upload_id: str,
+        *,
+        sent: Sent | None = None,
+        reason: str = "",
+        see: See = lambda row, fate: None,
     ) -> Outcome:
-        """Apply what was rehearsed, or go on with it. Raises `BridgeError` (precondition) where the
-        mapping has changed since."""
+        """Apply what was rehearsed, or go on with it; `sent` where the file itself is at hand.
+        Raises `BridgeError` (precondition) where the mapping has changed since."""
         with self.registry.unit(self.site_id) as unit:
             upload = self._upload(unit, upload_id)
             if upload.state == "applied":
@@ -123,13 +128,14 @@ class Desk:
             mappings = self.mappings(unit)
             _unchanged(upload, mappings)
             _reasoned(upload, reason)
+            sent = sent or sent_of(upload)
             if upload.state == "rehearsed":
                 upload = unit.uploads.begin(upload_id, by=self.by, reason=reason)
             unit.commit()
-        return self._apply(upload, mappings, see)
+        return self._apply(upload, sent, mappings, see)
 
-    def _apply(self, upload: Upload, mappings: MappingSet, see: See) -> Outcome:
-        table = _Table.open(mappings, sent_of(upload), self.limits.rows)
+    def _apply(self, upload: Upload, sent: Sent, mappings: MappingSet, see: See) -> Outcome:
+        table = _Table.open(mappings, replace(sent, form=upload.form), self.limits.rows)
         withheld = False
         for number, rows in enumerate(table.chunks(), start=1):
             if number <= upload.chunks:

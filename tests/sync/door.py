@@ -91,7 +91,10 @@ class Door:
         again: list[RowFate] = []
         reason = "told by the site"
         self.last = self.desk.apply(
-            self.rehearsed.upload.id, reason=reason, see=lambda _, fate: again.append(fate)
+            self.rehearsed.upload.id,
+            sent=sent,
+            reason=reason,
+            see=lambda _, fate: again.append(fate),
         )
         assert [(r.line, r.fate) for r in again] == [(r.line, r.fate) for r in self.rows]
         return self

@@ -170,7 +170,7 @@ def test_bytes_that_nobody_can_read_are_not_kept_where_the_person_is_in_them(war
 _OF_NOBODY = {"site", "client", "client_key", "assertion_seen", "access_token", "connection"}
 _OF_NOBODY |= {"client_jwks"}
 _KEPT = {"tombstone", "crosswalk_line", "audit", "audit_head"}
-_CHANGED = {"message", "receipt", "receipt_entry", "quarantine", "sync_run", "cursor"}
+_CHANGED = {"message", "receipt", "receipt_entry", "quarantine", "sync_run", "cursor", "upload"}
 
 
 def test_every_table_is_erased_or_known_to_hold_nothing_of_a_person() -> None:

@@ -115,7 +115,7 @@ def take(asked: dict[str, Any]) -> Any:
     if not asked["apply"]:
         return seen.told(done)
     seen = _Seen()
-    return seen.told(desk.apply(done.upload.id, reason=asked["reason"], see=seen.see))
+    return seen.told(desk.apply(done.upload.id, sent=sent, reason=asked["reason"], see=seen.see))
 
 
 @noun.route("/<id>/apply", ImportSchema, body=ApplySchema, refusals=(404, 409, 412, 422))
