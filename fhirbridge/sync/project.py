@@ -24,7 +24,11 @@ Mark = tuple[str, str, str]
 
 def fields_of(stored: Stored) -> Mapping[str, Value]:
     """The stored fields as values of the study."""
-    return {name: records.value_from_json(raw) for name, raw in stored.fields.items()}
+    return values_of(stored.fields)
+
+
+def values_of(kept: Mapping[str, Any]) -> Mapping[str, Value]:
+    return {name: records.value_from_json(raw) for name, raw in kept.items()}
 
 
 def patient_id(mappings: MappingSet, subject: Subject) -> str:
@@ -47,7 +51,7 @@ def project(
             block.resource["resourceType"],
             block.id,
             block.resource,
-            tokens=search_parameters.tokens({**block.resource, "id": block.id}),
+            tokens=search_parameters.tokens(block.resource),
             dates=search_parameters.intervals(block.resource),
             revision=stored.number,
         )
@@ -66,7 +70,7 @@ def blocks(mappings: MappingSet, stored: Stored, subject: Subject) -> dict[str, 
 
 def marks(block: Encoded) -> tuple[frozenset[Mark], frozenset[Mark]]:
     """Tokens and dates of the block as the search index holds them."""
-    found = search_parameters.tokens({**block.resource, "id": block.id})
+    found = search_parameters.tokens(block.resource)
     tokens = frozenset((name, system or "", value) for name, system, value in found)
     return tokens, frozenset(search_parameters.intervals(block.resource))
 

@@ -21,7 +21,6 @@ from fhirbridge.study.records import Identifier
 from fhirbridge.sync import source
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.facts import Facts, Line
-from fhirbridge.sync.mentions import mentions
 from fhirbridge.sync.numbers import checked
 from fhirbridge.sync.references import Targets
 from fhirbridge.sync.said import Said
@@ -44,6 +43,7 @@ class Reader:
     """Facts that the message's format told itself, by position."""
     targets: Targets = field(init=False)
     ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
+    named: dict[int, str] = field(init=False, default_factory=dict)  # by position
     waits: set[tuple[str | None, str | None]] = field(init=False, default_factory=set)
     """Types and ids of what waits, of any source."""
 
@@ -81,6 +81,12 @@ class Reader:
 
     def source_id(self, entry: Entry) -> str:
         """A person's number stands in the vault alone: where only it names them, its pseudonym."""
+        name = self.named.get(entry.position)
+        if name is None:
+            name = self.named[entry.position] = self._source_id(entry)
+        return name
+
+    def _source_id(self, entry: Entry) -> str:
         named = source.identifier(entry.resource)
         if not is_person(entry) or named is None or (entry.resource or {}).get("id"):
             return source.source_id(entry)
@@ -89,7 +95,7 @@ class Reader:
 
     def spoken_of(self, found: Iterable[tuple[Entry, Any]]) -> Iterator[str]:
         for entry, _ in found:
-            for mention in mentions(entry):
+            for mention in self.whose.mentions(entry):
                 subject = self.whose.who(mention)
                 if subject is not None:
                     yield subject.id
@@ -211,4 +217,6 @@ def _numbers(fact: Decoded) -> list[tuple[str, str]]:
 
 def _without_numbers(fact: Decoded) -> Decoded:
     """A Patient's fields for the record: its identifiers stay in the vault."""
+    if "hospital_ids" not in fact.fields:
+        return fact
     return replace(fact, fields={n: v for n, v in fact.fields.items() if n != "hospital_ids"})

@@ -40,7 +40,13 @@ _KINDS: Mapping[type[object], str] = {
     Upload: "imports",
 }
 # What the views of a blueprint are called, as events; FHIR's letter for a query is E.
-_EVENTS = {"search_by_post": "search", "listed": "search", "one": "read", "body": "read"}
+_EVENTS = {
+    "search_by_post": "search",
+    "listed": "search",
+    "one": "read",
+    "body": "read",
+    "visits_of": "read",
+}
 _TURNED_AWAY = frozenset({401, 403, 429})  # told elsewhere, or by the numbers alone
 
 
