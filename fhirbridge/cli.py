@@ -14,6 +14,7 @@ from fhirbridge.commands import (
     connection_commands,
     consent_commands,
     crosswalk_commands,
+    delivery_commands,
     demo,
     import_command,
     mapping_commands,
@@ -26,6 +27,7 @@ from fhirbridge.commands import (
     site_commands,
     subject_commands,
     sync_commands,
+    truth_command,
     validate_command,
     verify_command,
 )
@@ -66,7 +68,9 @@ for command in (
     serve_command.serve,
     sync_commands.pull,
     sync_commands.deliver,
+    delivery_commands.delivery,
     sync_commands.sandbox,
+    truth_command.truth,
     demo.demo,
 ):
     commands.add_command(command)

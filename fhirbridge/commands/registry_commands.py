@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -100,10 +100,25 @@ def record() -> None:
 def record_export(workshop: Workshop, site_name: str, as_json: bool, form_name: str) -> None:
     """Every active record as JSON, with the hospital identifiers of its subject; or those of one
     form as CSV, which `import` takes as unchanged."""
+    if form_name:
+        form = workshop.library.of_site(workshop.site(site_name).name).study.form(form_name)
+        rows: list[Record] = []
+        exported(workshop, site_name, rows=rows)
+        own = (row for row in rows if row.form == form_name)
+        click.echo(csv_records.write_csv(form, own), nl=False)
+        return
+    told = [fhir_json.dump(one).decode() for one in exported(workshop, site_name)]
+    click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))
+
+
+def exported(
+    workshop: Workshop, site_name: str, *, rows: list[Record] | None = None
+) -> list[dict[str, Any]]:
+    """Every active record of the site, with what tells whose and which it is; noted in the
+    trail. `rows` gets the records as they are kept, without the visit that they are counted to."""
     site = workshop.site(site_name)
     study = workshop.library.of_site(site.name).study
-    form = study.form(form_name) if form_name else None
-    told, rows = [], []
+    told = []
     with workshop.registry.read(site.id) as unit:
         everyone = unit.subjects.all()
         for subject in everyone:
@@ -114,17 +129,14 @@ def record_export(workshop: Workshop, site_name: str, as_json: bool, form_name: 
                 if stored.status == "active":
                     made = Record(subject.study_id, stored.form, values_of(course.fields(stored)))
                     kept = Record(subject.study_id, stored.form, values_of(stored.fields))
-                    rows += [kept] if stored.form == form_name else []
+                    if rows is not None:
+                        rows.append(kept)
                     one = records.to_json(study, made, id=stored.id)
                     one |= {"subject_identifiers": ids}
                     placed = course.told(stored)
-                    one |= {"visit": placed} if placed else {}
-                    told.append(fhir_json.dump(one).decode())
+                    told.append(one | ({"visit": placed} if placed else {}))
     with workshop.registry.unit(site.id) as unit:
         named = {"subjects": [subject.id for subject in everyone]}
         unit.audit.note("R", "export", actor=ACTOR, entities=named)
         unit.commit()
-    if form is not None:
-        click.echo(csv_records.write_csv(form, rows), nl=False)
-        return
-    click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))
+    return told

@@ -20,6 +20,7 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import Identifier
 from fhirbridge.sync import source
 from fhirbridge.sync.accept import Context
+from fhirbridge.sync.beside import inlined
 from fhirbridge.sync.facts import Facts, Line
 from fhirbridge.sync.numbers import checked
 from fhirbridge.sync.references import Targets
@@ -41,6 +42,8 @@ class Reader:
     updates: Mapping[int, ResourceRow] = field(default_factory=dict)
     given: Mapping[int, list[Decoded]] = field(init=False, default_factory=dict)
     """Facts that the message's format told itself, by position."""
+    medications: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
+    """Those of the message, by the names that references use."""
     targets: Targets = field(init=False)
     ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
     named: dict[int, str] = field(init=False, default_factory=dict)  # by position
@@ -63,7 +66,7 @@ class Reader:
         given = given or self.ahead.pop(entry.position, None)
         decoded = given or decode(
             self.mappings,
-            resource,
+            inlined(resource, self.medications),
             source=self.identity(entry, resource),
             root=entry.root,
             refer=refer,
@@ -136,7 +139,7 @@ class Reader:
 
         found = decode(
             self.mappings,
-            resource,
+            inlined(resource, self.medications),
             source=self.identity(entry, resource),
             root=entry.root,
             refer=refer,
