@@ -17,6 +17,8 @@ POINTS = (
     "deliver.after-send",
     "job.after-take",
     "job.before-end",
+    "import.before-commit",
+    "import.after-chunk",
 )
 
 

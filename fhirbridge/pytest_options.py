@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 OPTION = "--variation-cases"
+CSV = "--csv-cases"
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -16,4 +17,10 @@ def pytest_addoption(parser: Any) -> None:
         OPTION,
         metavar="FILE",
         help="another file of variation cases, of the form of tests/mapping/variation-cases.json",
+    )
+    parser.addoption(
+        CSV,
+        metavar="FILE",
+        help="another file of cases of tables, of the form of tests/formats/csv-cases/cases.json,"
+        " with its files beside it",
     )

@@ -79,6 +79,10 @@ class Settings:
         60, "seconds after which a job that nobody has taken is told to the broker again"
     )
 
+    # Tables that sites upload
+    import_bytes: int = _setting(67_108_864, "bytes of the largest table that is imported")
+    import_rows: int = _setting(200_000, "rows of the longest table that is imported")
+
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data / 'registry.db'}"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from fhirbridge.commands.shared import Workshop, pass_workshop
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import csv_records, fhir_json
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
@@ -94,17 +94,28 @@ def record() -> None:
 
 @record.command("export")
 @_SITE
-@click.option("--json", "as_json", is_flag=True, help="the only form there is yet")
+@click.option("--json", "as_json", is_flag=True, help="as JSON, the only way without --form")
+@click.option("--form", "form_name", default="", help="those of this form, as CSV for import")
 @pass_workshop
-def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
-    """Every active record as JSON, with the hospital identifiers of its subject."""
+def record_export(workshop: Workshop, site_name: str, as_json: bool, form_name: str) -> None:
+    """Every active record as JSON, with the hospital identifiers of its subject; or those of one
+    form as CSV, which `import` takes as unchanged."""
+    if form_name:
+        form = workshop.library.of_site(workshop.site(site_name).name).study.form(form_name)
+        rows: list[Record] = []
+        exported(workshop, site_name, rows=rows)
+        own = (row for row in rows if row.form == form_name)
+        click.echo(csv_records.write_csv(form, own), nl=False)
+        return
     told = [fhir_json.dump(one).decode() for one in exported(workshop, site_name)]
     click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))
 
 
-def exported(workshop: Workshop, site_name: str) -> list[dict[str, Any]]:
+def exported(
+    workshop: Workshop, site_name: str, *, rows: list[Record] | None = None
+) -> list[dict[str, Any]]:
     """Every active record of the site, with what tells whose and which it is; noted in the
-    trail."""
+    trail. `rows` gets the records as they are kept, without the visit that they are counted to."""
     site = workshop.site(site_name)
     study = workshop.library.of_site(site.name).study
     told = []
@@ -117,6 +128,9 @@ def exported(workshop: Workshop, site_name: str) -> list[dict[str, Any]]:
             for stored in held:
                 if stored.status == "active":
                     made = Record(subject.study_id, stored.form, values_of(course.fields(stored)))
+                    kept = Record(subject.study_id, stored.form, values_of(stored.fields))
+                    if rows is not None:
+                        rows.append(kept)
                     one = records.to_json(study, made, id=stored.id)
                     one |= {"subject_identifiers": ids}
                     placed = course.told(stored)

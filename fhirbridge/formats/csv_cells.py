@@ -24,6 +24,8 @@ _TRUTHS: Mapping[str, bool] = MappingProxyType(
     {"true": True, "false": False, "yes": True, "no": False}
 )
 _WORD_SIGNS = re.compile(r"[;\\]")
+_RUNS = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?\d[\d.,]*([eE][+-]?\d+)?", re.ASCII)
 _PAIR_SIGNS = re.compile(r"[\s\\]")
 
 
@@ -118,6 +120,20 @@ def cell(field: Field, value: Any) -> str:
     text = ";".join(_kept(word, _WORD_SIGNS) for word in value) if many else str(value)
     is_reason = text.lstrip("\\") in ABSENT_REASONS and text not in field.choices
     return f"\\{text}" if is_reason else text
+
+
+def guarded(text: str) -> str:
+    """As a cell that no spreadsheet runs; a number stays one.
+
+    >>> guarded("=1+1"), guarded("-1.5"), guarded("nail")
+    ("'=1+1", '-1.5', 'nail')
+    """
+    return f"'{text}" if _RUNS.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Without the apostrophe that an export puts before what a spreadsheet would run."""
+    return text[1:] if text[:1] == "'" and _RUNS.match(text) else text
 
 
 def _kept(text: str, signs: re.Pattern[str]) -> str:

@@ -140,7 +140,7 @@ def _row(
     for number, field, parse in columns.fields:
         cell = cells[number]
         if cell and not cell.isspace():
-            value = fields[field.name] = parse(cell)
+            value = fields[field.name] = parse(csv_cells.unguarded(cell))
             if value is None:
                 wrong.append(_unread(field, place))
     subject = cells[columns.subject].strip()
@@ -212,5 +212,5 @@ def write_csv(form: Form, made: Iterable[Record]) -> str:
     for record in made:
         cells = {n: csv_cells.cell(form.fields[n], value) for n, value in record.fields.items()}
         cells.setdefault(SUBJECT, record.subject)
-        rows.writerow([cells.get(name, "") for name in columns])
+        rows.writerow([csv_cells.guarded(cells.get(name, "")) for name in columns])
     return out.getvalue()

@@ -21,6 +21,8 @@ from fhirbridge.study.definition import Study, near
 
 _NOT_FORMS = ("study.yaml", "names.yaml")
 _READ = re.compile(r"[^/]+\.yaml|crosswalks/[^/]+\.csv|sites/[^/]+/(?!systems\.csv)[^/]+\.csv")
+# What a site says of its own files: read by who reads those, and counted in the version.
+_TABLES = re.compile(r"sites/([^/]+)/((?:columns|redcap)[^/]*|absence)\.csv")
 _WHERE = "put a .yaml beside study.yaml, a crosswalk into crosswalks/ or sites/<site>/"
 
 
@@ -56,7 +58,22 @@ def load(files: Mapping[str, str], *, site: str = "") -> MappingSet:
     faults += _places(study, made, files["study.yaml"]) if not faults else []
     if faults:
         raise BridgeError(*dict.fromkeys(faults))  # two rows may tell the same of one crosswalk
-    return MappingSet(study, site, MappingProxyType(_covering(made)), names, _version(files, site))
+    return MappingSet(
+        study,
+        site,
+        MappingProxyType(_covering(made)),
+        names,
+        _version(files, site),
+        _tables(files, site),
+        walks,
+    )
+
+
+def _tables(files: Mapping[str, str], site: str) -> Mapping[str, str]:
+    """The site's files that are no crosswalks, by their names without folder and ending."""
+    found = {path: _TABLES.fullmatch(path) for path in files}
+    made = {told[2]: files[path] for path, told in found.items() if told and told[1] == site}
+    return MappingProxyType(made)
 
 
 def _documents(files: Mapping[str, str], faults: list[Issue]) -> list[lined_yaml.Document]:
@@ -136,7 +153,7 @@ def _crosswalks(
     site_lines: dict[str, list[crosswalk.Line]] = {}
     for path, text in sorted(files.items()):
         folder, _, name = path.rpartition("/")
-        if name == "systems.csv" or not name.endswith(".csv"):
+        if name == "systems.csv" or not name.endswith(".csv") or _TABLES.fullmatch(path):
             continue
         if folder not in ("crosswalks", f"sites/{site}"):
             continue

@@ -19,11 +19,13 @@ from fhirbridge.study.records import Absent, Value
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Where a field's value was read and by which rule. `review`: a person accepts it."""
+    """Where a field's value was read and by which rule. `review`: a person accepts it. `assumed`:
+    nobody said it of this record, so it goes behind what is known."""
 
     expression: str
     rule: str
     review: bool
+    assumed: bool = False
 
 
 Read = tuple[Value, Trace]

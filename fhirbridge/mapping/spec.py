@@ -147,7 +147,8 @@ class FormMapping:
 @dataclass(frozen=True, slots=True)
 class MappingSet:
     """Every mapping of a study for one site, with its version: a hash of all that it was made
-    of. `files` by name; the one that has the form's own name carries the form's record.
+    of. `files` by name; the one that has the form's own name carries the form's record. `tables`
+    are the site's texts about its own files, `walks` the crosswalks by name.
     `writers` by form and `readers` by resource type keep the functions that are generated from it,
     each made at first use.
     """
@@ -157,6 +158,8 @@ class MappingSet:
     files: Mapping[str, FormMapping]
     names: Mapping[str, str]
     version: str
+    tables: Mapping[str, str] = field(default_factory=dict)
+    walks: Mapping[str, Any] = field(default_factory=dict)
     writers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     readers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -32,6 +32,7 @@ from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects, hold
 from fhirbridge.registry.tombstones import Tombstones
 from fhirbridge.registry.traces import Traces
+from fhirbridge.registry.uploads import Uploads
 from fhirbridge.registry.writability import Writability
 
 
@@ -74,6 +75,7 @@ class Unit:
         self.leases = Leases(scope)
         self.jobs = Jobs(scope)
         self.schedules = Schedules(scope)
+        self.uploads = Uploads(scope)
 
     def commit(self) -> None:
         """Make what was written durable, and its audit. What is written afterwards is a transaction

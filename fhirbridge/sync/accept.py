@@ -7,7 +7,7 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,8 +72,27 @@ def beginning(form: Form) -> dict[str, Any]:
 def accept(
     context: Context, said: Said, subject: Subject, origin: Origin, *, position: int
 ) -> Accepted:
-    """Merge what an origin says into the record that it is about."""
-    return _Merge(context, said, subject, origin, position).run()
+    """Merge what an origin says into the record that it is about. What does not go with the rest
+    waits alone where the message says single values, and else keeps the whole record waiting."""
+    made = _Merge(context, said, subject, origin, position).run()
+    key = context.mappings.study.form(said.form).key
+    while context.partial and made.fate == "quarantined":
+        wrong = tuple(i for i in made.issues if failed([i]))
+        names = {i.expression for i in wrong} & (said.fields.keys() - {*key})
+        if not names:
+            return made
+        fields = {name: value for name, value in said.fields.items() if name not in names}
+        placed = tuple(
+            replace(i, expression=said.traces[i.expression].expression)
+            for i in wrong
+            if i.expression in names
+        )
+        said = replace(
+            said, fields=fields, unread=said.unread | names, issues=(*said.issues, *placed)
+        )
+        made = _Merge(context, said, subject, origin, position).run()
+        made = replace(made, conflicts=(*placed, *made.conflicts))
+    return made
 
 
 def take_back(context: Context, origin: Origin, record_id: str, *, reason: str) -> Stored | None:
@@ -183,7 +202,7 @@ class _Merge:
             wrong = _judged(context, self.subject, said.form, after)
         if failed(wrong):
             return Accepted("quarantined", found, tuple(wrong))
-        conflicts = (*waits.values(), *lonely.values())
+        conflicts = (*waits.values(), *lonely.values(), *self._not_its_own(before, owners))
         if found is None or found.status == "withdrawn" or not _same(before, after):
             for name in taken:
                 self._propose(record_id, name, "accepted")
@@ -232,7 +251,7 @@ class _Merge:
         taken: list[str] = []
         for name, value in self.said.fields.items():
             new, trace = records.value_to_json(value), self.said.traces[name]
-            if name in before and _same(before[name], new):
+            if name in before and (_same(before[name], new) or trace.assumed):
                 continue
             owner = owners.get(name)
             foreign = name in before and owner is not None and owner.origin_id != self.origin.id
@@ -251,6 +270,18 @@ class _Merge:
                 after[name] = new
                 taken.append(name)
         return after, waits, taken
+
+    def _not_its_own(
+        self, before: Mapping[str, Any], owners: Mapping[str, Proposal]
+    ) -> Iterator[Issue]:
+        """What it would take back and another one gave."""
+        for name in sorted(self.said.nulls & before.keys()):
+            owner = owners.get(name)
+            if owner is None or owner.origin_id != self.origin.id:
+                cause = f"{name} was given by another source, and is not taken back"
+                remedy = "have it corrected where it comes from"
+                at = self.said.traces[name].expression if name in self.said.traces else name
+                yield Issue("conflict", cause, remedy, at)
 
     def _drops(self, name: str, owners: Mapping[str, Proposal]) -> bool:
         """A field that this origin gave and takes back, or, read without a fault, gives no more: a

@@ -90,6 +90,9 @@ def erase(unit: Unit, mappings: MappingSet, subject: Subject, *, actor: str) -> 
             unit.erasures.blank_whole(message.id, _ERASED)
     for id, positions in known.items():
         unit.erasures.blank(id, positions, _ERASED)
+    for upload in unit.uploads.all():
+        if upload.body and (_hidden(upload.body) or person.in_bytes(upload.body)):
+            unit.uploads.forget(upload.id)
     unit.erasures.forget_runs(subject.study_id, [id for _, id in person.patients])
     unit.tombstones.raise_for(_signs(mappings, subject, person))
     ids = [row.id for row in resources]
@@ -110,6 +113,14 @@ def _person(
         patient_id(mappings, subject),
         {f"connection:{c.name}": c.base_url.rstrip("/") for c in unit.connections.all()},
     )
+
+
+def _hidden(body: bytes) -> bool:
+    """Whether the bytes themselves do not show who is in them: packed, or in another encoding."""
+    try:
+        return body.startswith(b"PK") or "\0" in body.decode()
+    except UnicodeDecodeError:
+        return True
 
 
 def _signs(mappings: MappingSet, subject: Subject, person: _Person) -> Iterator[Sign]:

@@ -114,6 +114,8 @@ class Facts:
     def gone(self) -> Iterator[Line]:
         """The records that it is not about any more, without what it gave them."""
         withdrawn = [fact for fact in self.decoded if fact.fate == "withdraw"]
+        if self.context.partial and not withdrawn:
+            return  # it says nothing of what it does not name
         reason = "withdrawn by its source" if withdrawn else "corrected by its source"
         taken_back = 0
         for record_id in self.before:

@@ -22,6 +22,7 @@ from fhirbridge.sync import source
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.beside import inlined
 from fhirbridge.sync.facts import Facts, Line
+from fhirbridge.sync.numbers import checked
 from fhirbridge.sync.references import Targets
 from fhirbridge.sync.said import Said
 from fhirbridge.sync.whose import Whose
@@ -59,7 +60,10 @@ class Reader:
             subject = self.holder(entry, resource)
             return self.targets.records(reference, subject) if subject else None
 
-        given = self.given.get(entry.position) or self.ahead.pop(entry.position, None)
+        given = self.given.get(entry.position)
+        if given is not None:
+            given = [checked(self.whose, fact) for fact in given]
+        given = given or self.ahead.pop(entry.position, None)
         decoded = given or decode(
             self.mappings,
             inlined(resource, self.medications),
@@ -147,6 +151,9 @@ class Reader:
 
     def holder(self, entry: Entry, resource: Mapping[str, Any]) -> Subject | None:
         """Whose the resource is, before its facts are known: only theirs can its targets be."""
+        for fact in self.given.get(entry.position, ()):
+            known = self.whose.of_reference(fact.patient, entry.root)
+            return known if isinstance(known, Subject) else None
         for path in self.patients(entry):
             found = next(path.read(resource, root=entry.root), None)
             if found is not None and isinstance(found.value, Mapping):
@@ -166,6 +173,8 @@ class Reader:
         said: Said,
         numbers: list[tuple[str, str]],
     ) -> Subject | Issue:
+        if entry.position in self.given:
+            return self.whose.of_reference(said.patient, entry.root)
         if not is_person(entry):
             at = next((path.text for path in self.patients(entry)), "subject")
             return self.whose.of_reference(said.patient, f"{entry.root}.{at}")

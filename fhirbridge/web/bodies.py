@@ -16,6 +16,13 @@ from fhirbridge.outcome import BridgeError, Issue
 
 JSON_TYPES = ("application/fhir+json", "application/json", "application/json+fhir")
 FORM_TYPE = "application/x-www-form-urlencoded"
+TABLE_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_TABLES = ("text/csv", TABLE_TYPES["xlsx"], "application/octet-stream", "text/plain",
+           "text/tab-separated-values", "application/vnd.ms-excel")  # fmt: skip
+_MULTIPART = "multipart/form-data"
 MOST_FIELDS = 100
 MOST_RATIO = 100
 FREE = 1_000_000  # bytes that a body may unpack to whatever its ratio
@@ -46,6 +53,29 @@ def read_form(request: Request) -> list[tuple[str, str]]:
     except ValueError as fault:
         cause = f"the form has more than {MOST_FIELDS} fields"
         raise BridgeError(Issue("not-supported", cause, "ask for less")) from fault
+
+
+def read_table(request: Request, most: int) -> tuple[str, bytes, dict[str, str]]:
+    """Name and bytes of a table that was sent, and the texts of the files beside it.
+
+    Its charset is found out from the bytes. Raises `BridgeError`: media-type (415), too-long (413).
+    """
+    request.max_content_length = most
+    if request.mimetype == _MULTIPART:
+        file = request.files.get("file")
+        if file is None:
+            cause = "the form has no part 'file'"
+            raise BridgeError(Issue("structure", cause, "send the table as the part 'file'"))
+        others = {name: one.read() for name, one in request.files.items() if name != "file"}
+        try:
+            texts = {name: raw.decode("utf-8-sig") for name, raw in others.items()}
+        except UnicodeDecodeError as fault:
+            cause = "a file beside the table is not UTF-8"
+            raise BridgeError(Issue("structure", cause, "save it as UTF-8")) from fault
+        return file.filename or "table", file.read(), texts
+    if request.mimetype and request.mimetype not in _TABLES:
+        raise _unread(f"'{request.mimetype}'", "send text/csv, .xlsx, or a form with the part file")
+    return "table", _bytes(request), {}
 
 
 def _declared(request: Request, types: tuple[str, ...], remedy: str) -> None:

@@ -23,10 +23,11 @@ from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.registry.uploads import Upload
 from fhirbridge.web.access import Caller
 
 _Told = Receipt | ReceiptHead | Message | MessageHead
-Listed = _Told | Held | Record | Proposal | CrosswalkLine | DeliveryHead | Job
+Listed = _Told | Held | Record | Proposal | CrosswalkLine | DeliveryHead | Job | Upload
 Row = Listed | ResourceRow | Subject
 _KINDS: Mapping[type[object], str] = {
     Receipt: "receipts",
@@ -37,6 +38,7 @@ _KINDS: Mapping[type[object], str] = {
     Record: "records",
     Proposal: "proposals",
     CrosswalkLine: "crosswalk-additions",
+    Upload: "imports",
     DeliveryHead: "deliveries",
     Job: "jobs",
 }
@@ -91,6 +93,11 @@ def shows(rows: Iterable[Row]) -> None:
     """These are in the answer, or what it is made of."""
     for row in rows:
         _shown().take(row)
+
+
+def shows_of(subject_ids: Iterable[str]) -> None:
+    """These are the subjects that the answer tells of."""
+    _shown().subjects.update(subject_ids)
 
 
 def _shown() -> Shown:

@@ -178,7 +178,7 @@ _OF_NOBODY = {
 }
 _OF_NOBODY |= {"client_jwks"}
 _KEPT = {"tombstone", "crosswalk_line", "audit", "audit_head"}
-_CHANGED = {"message", "receipt", "receipt_entry", "quarantine", "sync_run", "cursor"}
+_CHANGED = {"message", "receipt", "receipt_entry", "quarantine", "sync_run", "cursor", "upload"}
 
 
 def test_every_table_is_erased_or_known_to_hold_nothing_of_a_person() -> None:

@@ -138,6 +138,9 @@ READS = {
     "/api/v1/proposals/<id>": ("/api/v1/proposals/{proposal}", "read"),
     "/api/v1/jobs": ("/api/v1/jobs", "search"),
     "/api/v1/jobs/<id>": ("/api/v1/jobs/{job}", "read"),
+    "/api/v1/imports": ("/api/v1/imports", "search"),
+    "/api/v1/imports/<id>": ("/api/v1/imports/{upload}", "read"),
+    "/api/v1/imports/<id>/file": ("/api/v1/imports/{upload}/file", "read"),
 }
 # What these routes show is of no person, or is told by an event of its own.
 SILENT = {
@@ -150,6 +153,7 @@ OF_MANY = {
     "quarantine",
     "crosswalk-additions",
     "jobs",
+    "imports",
 }  # whose lists tell ids of theirs, and nobody's
 
 
@@ -175,6 +179,10 @@ def told_of(door: Sender) -> dict[str, str]:
     line = {**added, "by": "nurse", "reason": "told"}
     answer = door("POST", "/api/v1/crosswalk-additions", line, Content_Type="application/json")
     assert answer.status_code == 201, answer.data
+    table = b"study_id,assessed_on,pain_rest\nS-1,2026-03-01,2\n"
+    sent = door("POST", "/api/v1/imports?form=assessment", table, Content_Type="text/csv")
+    named["upload"] = sent.get_json()["upload"]["id"]
+    return {**named, "resource": resource, "held": held, "record": record, "proposal": proposal}
     return {
         **named,
         "resource": resource,

@@ -18,7 +18,7 @@ from webargs.flaskparser import FlaskParser
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.listings import Page, Wanted
-from fhirbridge.web import access, trail
+from fhirbridge.web import access, bodies, trail
 from fhirbridge.web.api.document import PREFIX
 from fhirbridge.web.issues import IssuesSchema
 from fhirbridge.web.service import Service
@@ -93,6 +93,33 @@ class Noun:
             if query:
                 made = self.blueprint.arguments(query, location="query")(made)
             self.blueprint.route(path, methods=["POST" if body else "GET"])(made)
+            return view
+
+        return decorate
+
+    def file(
+        self,
+        path: str,
+        answer: type[Schema],
+        *,
+        query: type[Schema],
+        refusals: tuple[int, ...] = (),
+    ) -> Callable[[View], View]:
+        """POST of a file, as it is or as the part of a form; what is asked beside it is in the
+        query."""
+
+        def decorate(view: View) -> View:
+            made: Any = self.blueprint.response(200, answer)(view)
+            for refusal in sorted({*_ALWAYS, *refusals, 400, 413, 415}):
+                made = self.blueprint.alt_response(refusal, schema=IssuesSchema)(made)
+            content = {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in bodies.TABLE_TYPES.values()
+            }
+            told = {"requestBody": {"required": True, "content": content}}
+            made = self.blueprint.doc(**told)(made)
+            made = self.blueprint.arguments(query, location="query")(made)
+            self.blueprint.route(path, methods=["POST"])(made)
             return view
 
         return decorate

@@ -1,0 +1,430 @@
+"""Rows of a table as facts about records: what each says, what of it waits, and where it stands.
+
+Three depths of fault: the file is refused (its columns cannot be known), a row waits (its key is in
+doubt), a cell waits alone. A blank is no statement; a row that is missing says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from fhirbridge.formats import csv_cells, tabular_cells, tabular_dates
+from fhirbridge.formats.tabular_cells import WITHDRAW, Cells, Marks, Wrong
+from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column, Columns
+from fhirbridge.formats.tabular_text import RawRow, letter, trimmed
+from fhirbridge.outcome import Issue
+from fhirbridge.study.definition import Form
+from fhirbridge.study.fields import DATES
+from fhirbridge.study.values import Identifier, has_value
+
+Place = tuple[str, str]
+"""Line and cell, and the name of the column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a row says of one record. `assumed`: fields that no cell says, but the site's map for
+    all its files."""
+
+    form: str
+    key: str
+    fields: Mapping[str, Any]
+    places: Mapping[str, Place]
+    nulls: frozenset[str] = frozenset()
+    assumed: frozenset[str] = frozenset()
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row, or what of it cannot be a record, and why."""
+
+    form: str
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One row: whose it is (a pseudonym or hospital numbers), how it is called, what it says."""
+
+    row: RawRow
+    id: str
+    study_id: str
+    numbers: tuple[Identifier, ...]
+    facts: tuple[Fact, ...]
+    held: tuple[Held, ...]
+    whose: Place
+    number: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Double:
+    """That a key stands twice: `line` is the other one, `column` the first that differs, -1 for
+    none."""
+
+    line: int
+    column: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What only the whole file shows."""
+
+    marks: Mapping[int, Marks] = field(default_factory=dict)
+    doubles: Mapping[int, Double] = field(default_factory=dict)  # by row of the spreadsheet
+    rows: int = 0
+    blank: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Reads the rows of one form."""
+
+    form: Form
+    columns: Columns
+    cells: Cells
+    delimiter: str = ","
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.columns.notes
+
+    @property
+    def by_field(self) -> Mapping[str, int]:
+        """Which column gives a field."""
+        made = {column.field.name: column.index for column in self.columns.fields}
+        numbers = self.columns.numbers
+        return {**made, NUMBERS: numbers.index} if numbers else made
+
+    def told(self, row: RawRow, double: Double | None, above: str = "") -> Told:
+        """`above` is the subject of the row before."""
+        study_id = self.cell(row, self.columns.subject)
+        numbers, number_at, wrong = self.numbers(row)
+        whose = self.place(row, max(self.columns.subject, 0), SUBJECT)
+        if self.columns.subject < 0 and number_at:
+            whose = number_at
+        held = list(self.whole(row, double, study_id, numbers, wrong, above))
+        facts: list[Fact] = []
+        if not held:
+            for word in self.columns.rows:
+                made = self.fact(row, word, study_id)
+                if isinstance(made, Held):
+                    held.append(made)
+                elif made is not None:
+                    facts.append(_added(made, wrong, number_at) if wrong else made)
+        name = "|".join((study_id or "?", *(fact.key for fact in facts)))
+        if not facts:
+            name = f"row:{blake2b('|'.join(row.cells).encode(), digest_size=12).hexdigest()}"
+        return Told(row, name, study_id, numbers, tuple(facts), tuple(held), whose, number_at)
+
+    def cell(self, row: RawRow, index: int) -> str:
+        return trimmed(row.cells[index]) if 0 <= index < len(row.cells) else ""
+
+    def place(self, row: RawRow, index: int, header: str = "") -> Place:
+        known = index < len(self.columns.headers)
+        return row.at(index), header or (self.columns.headers[index] if known else "")
+
+    def issue(self, row: RawRow, index: int, wrong: Wrong) -> Issue:
+        at, header = self.place(row, index)
+        return Issue(wrong.category, wrong.cause, wrong.remedy, at, header)
+
+    def numbers(self, row: RawRow) -> tuple[tuple[Identifier, ...], Place | None, Issue | None]:
+        column = self.columns.numbers
+        text = self.cell(row, column.index) if column else ""
+        if column is None or not text:
+            return (), None, None
+        at = self.place(row, column.index)
+        made = tabular_cells.numbers(column, text)
+        if isinstance(made, Wrong):
+            return (), at, self.issue(row, column.index, made)
+        return made, at, None
+
+    def whole(
+        self,
+        row: RawRow,
+        double: Double | None,
+        study_id: str,
+        numbers: tuple[Identifier, ...],
+        wrong: Issue | None,
+        above: str,
+    ) -> Iterator[Held]:
+        """Why the whole row waits."""
+        issue = self.count(row)
+        if issue is None and self.columns.subject >= 0 and not study_id:
+            issue = self.nobody(row, above)
+        if issue is None and self.columns.subject < 0 and not numbers:
+            at = self.columns.numbers.index if self.columns.numbers else 0
+            told = Wrong("the row says not whose it is", "give the person's number", "required")
+            issue = wrong or self.issue(row, at, told)
+        if issue is None and sum(1 for cell in row.cells if trimmed(cell)) == 1:
+            cause = "the row says nothing else: a note below the table?"
+            told = Wrong(cause, "delete the row", "required")
+            issue = self.issue(row, max(self.columns.subject, 0), told)
+        if issue is None and double is not None and double.column >= 0:
+            cause = f"same key as line {double.line}, with another value"
+            where = row.at(0, len(self.columns.headers) - 1)
+            header = self.columns.headers[double.column]
+            issue = Issue("duplicate", cause, "delete one of the two rows", where, header)
+        if issue is not None:
+            yield Held(self.form.name, (issue,))
+
+    def count(self, row: RawRow) -> Issue | None:
+        have, wanted = len(row.cells), len(self.columns.headers)
+        while have > wanted and not trimmed(row.cells[have - 1]):
+            have -= 1
+        if have == wanted:
+            return None
+        cause = f"{have} cell{'s' if have != 1 else ''}, the header has {wanted}"
+        remedy = "give the row as many cells as the header has"
+        if have > wanted:
+            cause += ": a comma outside quotes?" if self.delimiter == "," else ""
+            remedy = "put the text in quotes"
+        return Issue("structure", cause, remedy, row.at(0, have - 1), "(row)")
+
+    def nobody(self, row: RawRow, above: str) -> Issue:
+        first = self.columns.subject
+        rest = [c for i, c in enumerate(row.cells) if trimmed(c) and i != first]
+        cause, remedy = "no study_id", "give it, or delete the row"
+        if len(rest) <= 2 and any(not any(s.isdigit() for s in text) for text in rest):
+            cause, remedy = "no study_id (a total row?)", "delete the row"
+        if above and len(rest) > 1 and self.all_keys(row):
+            cause = f"no study_id; the cell above is {above}: merged cells?"
+            remedy = "unmerge and fill down"
+        return self.issue(row, first, Wrong(cause, remedy, "required"))
+
+    def all_keys(self, row: RawRow) -> bool:
+        keys = [c for c in self.columns.fields if c.field.name in self.form.key]
+        read = (self.cells.read(c, row.cells[c.index], key=True) for c in keys)
+        return bool(keys) and all(not isinstance(v, Wrong) and v is not None for v in read)
+
+    def fact(self, row: RawRow, word: str, study_id: str) -> Fact | Held | None:
+        fields: dict[str, Any] = {}
+        places: dict[str, Place] = {}
+        nulls: set[str] = set()
+        issues: list[Issue] = []
+        in_doubt: list[Issue] = []
+        for column in self.columns.of(word):
+            key = column.field.name in self.form.key
+            raw = csv_cells.unguarded(row.cells[column.index])
+            if column.index in row.formulas:
+                value: Any = Wrong("a formula", "paste its value instead")
+            else:
+                value = self.cells.read(column, raw, key=key)
+            places[column.field.name] = self.place(row, column.index)
+            if isinstance(value, Wrong):
+                (in_doubt if key else issues).append(self.issue(row, column.index, value))
+            elif value is None and key:
+                told = Wrong(f"no {column.header}", "give it: it is a part of the key", "required")
+                in_doubt.append(self.issue(row, column.index, told))
+            elif key and not has_value(value):
+                told = Wrong(f"{column.header} is a part of the key", "give its value", "required")
+                in_doubt.append(self.issue(row, column.index, told))
+            elif value is WITHDRAW:
+                nulls.add(column.field.name)
+            elif value is not None:
+                fields[column.field.name] = value
+        if word and not self.says(word, row):
+            return None
+        if in_doubt:
+            return Held(self.form.name, _row_not_applied(in_doubt, issues))
+        if word and word in self.visits and "visit" not in fields:
+            fields["visit"] = word
+            places["visit"] = self.place(row, self.columns.of(word)[0].index)
+        if SUBJECT in self.form.fields and study_id:
+            fields[SUBJECT] = study_id
+            places[SUBJECT] = self.place(row, self.columns.subject)
+        numbers, number_at, _ = self.numbers(row)
+        if numbers and number_at:
+            fields[NUMBERS], places[NUMBERS] = numbers, number_at
+        assumed = self.assume(row, fields, places)
+        key_text = self.form.key_of(fields)
+        return Fact(
+            self.form.name, key_text, fields, places, frozenset(nulls), assumed, tuple(issues)
+        )
+
+    @property
+    def visits(self) -> tuple[str, ...]:
+        known = self.form.fields.get("visit")
+        return known.choices if known else ()
+
+    def says(self, word: str, row: RawRow) -> bool:
+        """Whether anything stands in the columns that are the word's own."""
+        own = [c for c in self.columns.of(word) if c.row]
+        return any(trimmed(row.cells[c.index]) for c in own)
+
+    def assume(
+        self, row: RawRow, fields: dict[str, Any], places: dict[str, Place]
+    ) -> frozenset[str]:
+        """What the site's map says of all its rows, where the study asks for it."""
+        assumed = set()
+        for name, text in self.columns.constants.items():
+            known = self.form.fields.get(name)
+            if known is None or name in fields:
+                continue
+            needed = any(
+                name in self.form.fields[other].with_ and has_value(value)
+                for other, value in fields.items()
+            )
+            if not (needed or name in self.form.required):
+                continue
+            value = self.cells.read(Column(-1, name, known), text)
+            if value is not None and not isinstance(value, Wrong):
+                fields[name] = value
+                places[name] = (f"line {row.line}", name)
+                assumed.add(name)
+        return frozenset(assumed)
+
+
+def _row_not_applied(in_doubt: Sequence[Issue], others: Sequence[Issue]) -> tuple[Issue, ...]:
+    told = [
+        Issue(i.category, i.cause, f"{i.remedy}; row not applied: the key is in doubt",
+              i.expression, i.place)
+        for i in in_doubt
+    ]  # fmt: skip
+    return (*told, *others)
+
+
+def _added(fact: Fact, wrong: Issue, at: Place | None) -> Fact:
+    return Fact(
+        fact.form, fact.key, fact.fields, fact.places, fact.nulls, fact.assumed,
+        (wrong, *fact.issues),
+    )  # fmt: skip
+
+
+def survey(rows: Iterable[RawRow], again: Iterable[RawRow], reader: Rows) -> Survey:
+    """Look through all rows before the first is read. `again` gives them once more, for what is
+    double."""
+    seen = _Seen(reader)
+    for row in rows:
+        seen.look_at(row)
+    return Survey(seen.marks(), seen.doubles(again), seen.rows, seen.blank, tuple(seen.notes()))
+
+
+class _Seen:
+    def __init__(self, reader: Rows) -> None:
+        self.reader = reader
+        self.rows = self.blank = 0
+        self.commas: dict[int, list[int]] = {}  # column -> commas, points, odd commas
+        self.orders: dict[int, dict[str, int]] = {}  # column -> order -> first line
+        self.keys: dict[bytes, tuple[int, bytes]] = {}
+        self.same: dict[int, int] = {}
+        self.apart: dict[bytes, list[int]] = {}
+        self.filled: set[int] = set()
+        columns = reader.columns.fields
+        self.decimals = [c for c in columns if c.field.type == "decimal" and not c.decimal]
+        self.dates = [c for c in columns if c.field.type in DATES and not c.order]
+        self.unread = [i for i in range(len(reader.columns.headers))
+                       if not reader.columns.headers[i]]  # fmt: skip
+
+    def look_at(self, row: RawRow) -> None:
+        if row.blank:
+            self.blank += 1
+            return
+        self.rows += 1
+        if len(row.cells) < len(self.reader.columns.headers):
+            return
+        for column in self.decimals:
+            text = trimmed(row.cells[column.index])
+            if "," in text or "." in text:
+                self.count(column.index, text)
+        for column in self.dates:
+            found = tabular_dates.orders(trimmed(row.cells[column.index]))
+            if len(found) == 1:
+                self.orders.setdefault(column.index, {}).setdefault(next(iter(found)), row.line)
+        self.filled.update(i for i in self.unread if trimmed(row.cells[i]))
+        key = self.key(row)
+        if key:
+            self.double(row, key)
+
+    def count(self, index: int, text: str) -> None:
+        found = tabular_cells._NUMBER.fullmatch(text)
+        if found is None:
+            return
+        counts = self.commas.setdefault(index, [0, 0, 0])
+        told = found[1]
+        counts[0] += "," in told
+        counts[1] += "." in told
+        counts[2] += "," in told and tabular_cells._COMMA.fullmatch(told) is None
+
+    def key(self, row: RawRow) -> bytes:
+        reader = self.reader
+        whose = reader.cell(row, reader.columns.subject) or "|".join(
+            f"{i.system}|{i.value}" for i in reader.numbers(row)[0]
+        )
+        if not whose:
+            return b""
+        parts = [whose]
+        for column in reader.columns.fields:
+            if column.field.name in reader.form.key and not column.row:
+                value = reader.cells.read(column, row.cells[column.index], key=True)
+                if value is None or isinstance(value, Wrong):
+                    return b""
+                parts.append(str(value))
+        return blake2b("\0".join(parts).encode(), digest_size=16).digest()
+
+    def double(self, row: RawRow, key: bytes) -> None:
+        content = "\0".join(map(trimmed, row.cells)).rstrip("\0")
+        digest = blake2b(content.encode(), digest_size=16).digest()
+        first = self.keys.setdefault(key, (row.row, digest))
+        if first[0] == row.row:
+            return
+        if first[1] == digest:
+            self.same[row.row] = first[0]
+        else:
+            self.apart.setdefault(key, [first[0]]).append(row.row)
+
+    def marks(self) -> dict[int, Marks]:
+        made: dict[int, Marks] = {}
+        for index, (commas, points, odd) in self.commas.items():
+            told = "" if not commas else "mixed" if points else "odd" if odd else ","
+            made[index] = Marks(commas=told)
+        for index, lines in self.orders.items():
+            if len(lines) == 2:
+                both = " and ".join(f"{line}" for line in sorted(lines.values()))
+                made[index] = Marks(both=f"lines {both}")
+        return made
+
+    def doubles(self, again: Iterable[RawRow]) -> dict[int, Double]:
+        if not self.same and not self.apart:
+            return {}
+        wanted = {number for rows in self.apart.values() for number in rows}
+        wanted |= {*self.same, *self.same.values()}
+        found = {row.row: row for row in again if row.row in wanted}
+        made = {n: Double(found[first].line) for n, first in self.same.items()}
+        for rows in self.apart.values():
+            first = rows[0]
+            for number in rows:
+                other = rows[1] if number == first else first
+                column = _differs(found[number], found[other])
+                made[number] = Double(found[other].line, column)
+        return made
+
+    def notes(self) -> Iterator[str]:
+        for column in self.decimals:
+            counts = self.commas.get(column.index)
+            if counts and counts[0] and not counts[1] and not counts[2]:
+                yield (
+                    f"decimal comma in {column.header}: every value of the column is digits, comma,"
+                    " one or two digits, and none has a point"
+                )
+        if self.blank:
+            yield f"{_many(self.blank, 'line')} without content skipped"
+        empty = [i for i in self.unread if i not in self.filled]
+        if empty:
+            yield f"{_many(len(empty), 'column')} without name and content skipped"
+        if self.filled:
+            cells = ", ".join(letter(i) for i in sorted(self.filled))
+            yield f"columns without a name are not read: {cells}"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _differs(one: RawRow, other: RawRow) -> int:
+    pairs = zip(one.cells, other.cells, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if trimmed(a) != trimmed(b)), 0)
