@@ -156,6 +156,7 @@ class MappingSet:
     files: Mapping[str, FormMapping]
     names: Mapping[str, str]
     version: str
+    shapes: Any = None  # `mapping.read_shapes.Shapes`: how HL7 v2 becomes FHIR at this site
     writers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     readers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

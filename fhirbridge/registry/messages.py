@@ -81,6 +81,9 @@ class Messages:
     def get(self, message_id: str) -> Message | None:
         return self.scope.row(tables.message, Message, id=message_id)
 
+    def by_key(self, source: str, key: str) -> Message | None:
+        return self.scope.row(tables.message, Message, source=source, key=key)
+
     def key_beginning(self, source: str, text: str) -> str | None:
         """A key of this source that begins so."""
         message = tables.message.c

@@ -30,6 +30,7 @@ class _Identity:
     hash: str
     cipher: bytes
     subject_id: str
+    retired_at: datetime | None
 
 
 # Without their keys, so that new rows of others may still point to them.
@@ -89,6 +90,7 @@ class Subjects:
             cipher=self.scope.vault.seal(plain, place=self._place(subject_id)),
             subject_id=subject_id,
             created_at=self.scope.clock(),
+            retired_at=None,
         )
         return fresh or self._owner(hashed) == subject_id
 
@@ -105,6 +107,21 @@ class Subjects:
     def by_identity(self, system: str, value: str) -> Subject | None:
         owner = self._owner(self._hash(system, value))
         return None if owner is None else self.by_id(owner)
+
+    def retire(self, system: str, value: str) -> bool:
+        """The number is one of before: its person has another now. False where it was so
+        already."""
+        identity = tables.subject_identity
+        named = self.scope.update(identity).where(
+            identity.c.hash == self._hash(system, value), identity.c.retired_at.is_(None)
+        )
+        return self.scope.affected(named.values(retired_at=self.scope.clock())) == 1
+
+    def is_old(self, system: str, value: str) -> bool:
+        found = self.scope.row(
+            tables.subject_identity, _Identity, hash=self._hash(system, value)
+        )
+        return found is not None and found.retired_at is not None
 
     def by_id(self, subject_id: str) -> Subject | None:
         return self.scope.row(tables.subject, Subject, id=subject_id)
