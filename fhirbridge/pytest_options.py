@@ -17,3 +17,8 @@ def pytest_addoption(parser: Any) -> None:
         metavar="FILE",
         help="another file of variation cases, of the form of tests/mapping/variation-cases.json",
     )
+    parser.addoption(
+        "--hl7v2-cases",
+        metavar="FILE",
+        help="another file of HL7 v2 cases, of the form of tests/hl7v2/cases.json",
+    )

@@ -19,7 +19,7 @@ LAYERS = (
     ("mapping", "formats"),
     ("registry", "servers", "library"),
     ("sync", "book", "api"),
-    ("web", "sandbox"),
+    ("web", "sandbox", "listener"),
     ("app",),
     ("commands",),
     ("cli",),

@@ -211,9 +211,11 @@ def batch(body: bytes) -> Iterator[tuple[str, bytes]]:
         name = body[start : start + 3].decode("ascii")
         told = body[start:stop]
         if name != "MSH":  # a header or trailer is one segment; what follows it is of nobody
-            line, _, rest = re.split(b"(" + end + b")", told, maxsplit=1)[:3] if re.search(
-                end, told
-            ) else (told, b"", b"")
+            line, _, rest = (
+                re.split(b"(" + end + b")", told, maxsplit=1)[:3]
+                if re.search(end, told)
+                else (told, b"", b"")
+            )
             yield name, line
             if rest.strip():
                 yield "", rest

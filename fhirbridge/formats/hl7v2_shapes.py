@@ -134,7 +134,9 @@ def person(pid: Segment, habits: Habits) -> Shape:
     timed(made, "death_date", pid.first(29), habits)
     dead = pid.text(30).upper()
     if "death_date" not in made.items and dead:
-        made.put("dead", {"Y": "Y", "YES": "Y", "N": "N", "NO": "N"}.get(dead, dead), f"{pid.at}-30")
+        made.put(
+            "dead", {"Y": "Y", "YES": "Y", "N": "N", "NO": "N"}.get(dead, dead), f"{pid.at}-30"
+        )
     for name, number in (("birth_date", 7), ("sex", 8), ("death_date", 29), ("dead", 30)):
         if pid.null(number):
             made.nulls[name] = f"{pid.at}-{number}"
@@ -213,7 +215,7 @@ def procedure(pr1: Segment, habits: Habits) -> Shape:
     if NUMBER.fullmatch(minutes):
         made.put("minutes", Number(Decimal(minutes), "", "min", "UCUM"), f"{pr1.at}-7")
     when = made.get("when")
-    if made.get("action") != "D" and len(when) < 10 and not made.wrong and not pr1.text(20) == "D":
+    if made.get("action") != "D" and len(when) < 10 and not made.wrong and pr1.text(20) != "D":
         told = f"dated {when}" if when else "without a date"
         cause = f"operation {told}: the day is needed, all visits hang on it"
         made.wrong.append(Wrong(f"{pr1.at}-5", "value", cause, "send the day"))

@@ -27,7 +27,7 @@ SHAPES = (
 )  # fmt: skip
 WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "file": ("shape", "name", "resource", "rows", "fixed", "note"),
+        "file": ("shape", "name", "resource", "rows", "fixed", "warn"),
         "row": ("take", "at", "by", "words", "note"),
         "fixed": ("at", "code", "value"),
     }
@@ -92,7 +92,8 @@ class _File:
         read = tuple(row for row in rows if row)
         parts = frozenset(row.take for row in read) if shape == "part" else frozenset()
         name = str(given.get("name", shape))
-        return ShapeMapping(name, shape, resource, read, tuple(f for f in fixed if f), parts)
+        kept = tuple(f for f in fixed if f)
+        return ShapeMapping(name, shape, resource, read, kept, parts, str(given.get("warn", "")))
 
     def known(self, given: Any, at: lined_yaml.Path, kind: str) -> Mapping[str, Any]:
         content = given if isinstance(given, dict) else {}

@@ -39,7 +39,7 @@ class ShapeRow:
 @dataclass(frozen=True, slots=True)
 class ShapeMapping:
     """One file of rows: a shape, or the parts that the items of a group are (`parts`), and the
-    resource that they become. `fixed` stands in every one."""
+    resource that they become. `fixed` stands in every one; `warn` is said of each."""
 
     name: str
     shape: str
@@ -47,6 +47,7 @@ class ShapeMapping:
     rows: tuple[ShapeRow, ...]
     fixed: tuple[tuple[Path, Any], ...] = ()
     parts: frozenset[str] = frozenset()
+    warn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

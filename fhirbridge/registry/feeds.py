@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.feed_tables import feed as table
 from fhirbridge.registry.scope import Scope, duplicate, not_found
 
@@ -61,6 +62,12 @@ class Feeds:
         changed = self.scope.update(table).where(table.c.id == found.id)
         self.scope.affected(changed.values(ended_at=self.scope.clock()))
         return found
+
+    def must_be_open(self, feed_id: str) -> None:
+        """Raises `BridgeError` (forbidden) where the feed has ended."""
+        named = self._rows().where(table.c.id == feed_id, table.c.ended_at.is_(None))
+        if self.scope.one(Feed, named) is None:
+            raise BridgeError(Issue("forbidden", "the feed has ended", "add another"))
 
     def all(self) -> list[Feed]:
         """Those that have not ended, by name."""

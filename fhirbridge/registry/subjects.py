@@ -118,9 +118,7 @@ class Subjects:
         return self.scope.affected(named.values(retired_at=self.scope.clock())) == 1
 
     def is_old(self, system: str, value: str) -> bool:
-        found = self.scope.row(
-            tables.subject_identity, _Identity, hash=self._hash(system, value)
-        )
+        found = self.scope.row(tables.subject_identity, _Identity, hash=self._hash(system, value))
         return found is not None and found.retired_at is not None
 
     def by_id(self, subject_id: str) -> Subject | None:
@@ -137,6 +135,13 @@ class Subjects:
         rows = self.scope.select(tables.subject_identity, _Identity)
         held = rows.where(tables.subject_identity.c.subject_id == subject_id)
         return sorted(self._plain(row) for row in self.scope.many(_Identity, held))
+
+    def told(self, subject_id: str) -> list[tuple[str, str, bool]]:
+        """The identities in the clear, and whether each is one of before; in order."""
+        rows = self.scope.select(tables.subject_identity, _Identity)
+        held = rows.where(tables.subject_identity.c.subject_id == subject_id)
+        found = self.scope.many(_Identity, held)
+        return sorted((*self._plain(row), row.retired_at is not None) for row in found)
 
     def _plain(self, row: _Identity) -> tuple[str, str]:
         opened = self.scope.vault.unseal(row.cipher, place=self._place(row.subject_id))

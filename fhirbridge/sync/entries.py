@@ -196,7 +196,7 @@ class Work:
             return [Line(replace(told, fate="quarantined", issues=why), why)]
         act = self.opened.acts.get(entry.position)
         if act is not None:
-            done = act(self.unit)
+            done = act(self.unit, self.message.source)
             told = replace(told, fate=done.fate, issues=done.issues, subject_id=done.subject_id)
             return [Line(told, done.issues if done.fate == "quarantined" else ())]
         existing = self.conditions.exists.get(entry.position)

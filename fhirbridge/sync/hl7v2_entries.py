@@ -18,7 +18,7 @@ from fhirbridge.mapping.shaped import Placed
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
 from fhirbridge.sync import hl7v2_merges, hl7v2_resources, hl7v2_tells
-from fhirbridge.sync.hl7v2_people import People
+from fhirbridge.sync.hl7v2_people import PERSON, People
 from fhirbridge.sync.judge import Act, Opened, Place, Tell
 
 MERGES = ("A18", "A34", "A36", "A40", "A47")
@@ -28,7 +28,6 @@ CLAIMS = ("BAR", "DFT")
 ORDERS = {"RDE": "RXE", "OMP": "RXO"}
 READ = ("MSH", "EVN", "PID", "OBR", "ORC", "MRG", "FHS", "BHS")
 DATED = ("ADT", *CLAIMS)
-_MOST = 5000  # entries of a message
 
 
 @dataclass
@@ -42,6 +41,7 @@ class Entries:
     acts: dict[int, Act] = field(init=False, default_factory=dict)
     unread: dict[int, Issue] = field(init=False, default_factory=dict)
     places: dict[int, Place] = field(init=False, default_factory=dict)
+    keys: set[str] = field(init=False, default_factory=set)  # of results
     seen: set[str] = field(init=False, default_factory=set)  # names of segments that were read
 
     def __post_init__(self) -> None:
@@ -52,11 +52,7 @@ class Entries:
             feed.old_coding_systems,
             status_from_order=feed.status_from == "OBR-25",
         )
-        self.people = People(feed, self.message.one("PID"), self.canonical)
-
-    @property
-    def canonical(self) -> str:
-        return self.mappings.study.canonical
+        self.people = People(feed, self.message.one("PID"))
 
     def opened(self) -> Opened:
         header = self.message.one("MSH")
@@ -89,17 +85,20 @@ class Entries:
             self.seen.add("MRG")
         elif type in DATED:
             self.dated(type, event)
-        elif type in ("ORU", "OUL"):
-            self.results()
-        elif type == "RAS":
-            self.medications("RXA")
-        elif type in ORDERS:
-            self.medications(ORDERS[type])
+        elif type in ("ORU", "OUL", "RAS", *ORDERS):
+            if self.people.several:
+                self.person(told=False)
+            if type in ("ORU", "OUL"):
+                self.results()
+            else:
+                self.medications("RXA" if type == "RAS" else ORDERS[type])
 
     def dated(self, type: str, event: str) -> None:
         """Person, diagnoses, operations and the visit."""
         if type == "ADT" and event not in STAYS:
-            self.person()
+            self.person(told=True)
+        elif self.people.several:
+            self.person(told=False)
         claim = type in CLAIMS
         for segment in self.message.every("DG1", "PR1") if event not in STAYS else ():
             if segment.name == "DG1":
@@ -112,17 +111,16 @@ class Entries:
         if event not in STAYS:
             self.results()
 
-    def person(self) -> None:
-        pid = self.message.one("PID")
-        shape = hl7v2_shapes.person(pid, self.habits)
+    def person(self, *, told: bool) -> None:
+        """Who it is, where that is told or where several numbers must be of one subject."""
+        shape = hl7v2_shapes.person(self.message.one("PID"), self.habits)
+        if not told:
+            shape = Shape(shape.name, shape.at, {"numbers": shape.items["numbers"]})
         said = shape.items.keys() - {"numbers"}
         if said or shape.nulls or shape.wrong or self.people.several:
-            self.add_person(shape)
-
-    def add_person(self, shape: Shape) -> None:
-        placed = hl7v2_resources.made(self.mappings, "person", shape)
-        resource = placed.resource | {"identifier": self.people.identifiers()}
-        self.add(resource, shape, placed, hl7v2_tells.person(self.mappings, placed, shape))
+            placed = hl7v2_resources.made(self.mappings, "person", shape)
+            resource = placed.resource | {"identifier": self.people.identifiers()}
+            self.add(resource, shape, placed, hl7v2_tells.person(self.mappings, placed, shape))
 
     def diagnosis(self, shape: Shape, *, claim: bool) -> None:
         hl7v2_resources.diagnosed(shape)
@@ -140,8 +138,6 @@ class Entries:
         self.data("procedure", shape, key, claim=claim or not shape.get("id"))
 
     def data(self, name: str, shape: Shape, key: str, *, claim: bool = False) -> None:
-        if not shape.get("id"):
-            key = f"{self.people.told}|{key}"
         placed = hl7v2_resources.made(self.mappings, name, shape)
         tell = hl7v2_tells.plain(self.mappings, placed, shape, review=claim)
         self.add(placed.resource | {"id": key}, shape, placed, tell)
@@ -191,8 +187,11 @@ class Entries:
         code = shape.get("code", None)
         key = (shape.get("filler"), _code(code), shape.get("group"), shape.get("number_in_group"))
         told = "|".join(key).rstrip("|")
-        if not shape.get("filler"):
-            told = f"{self.people.told}|{told}|{shape.get('when')}"
+        if not shape.get("filler") or told in self.keys:
+            told = f"{told}|{shape.get('when')}"
+        while told in self.keys:  # what is said twice of one moment are two sayings
+            told += "+"
+        self.keys.add(told)
         version = hl7v2_resources.version(status)
         self.add(placed.resource | {"id": told}, shape, placed, tell, version)
 
@@ -200,8 +199,7 @@ class Entries:
         """The OBX that are parts of one thing."""
         placed = hl7v2_resources.panel(self.mappings, group)
         tell = hl7v2_tells.panel(self.mappings, placed, group)
-        whose = filler or f"{self.people.told}|{group.shape.get('when')}"
-        key = f"{whose}|{group.mapping.name}|{group.name}"
+        key = f"{filler or group.shape.get('when')}|{group.mapping.name}|{group.name}"
         version = hl7v2_resources.version(group.status)
         self.add(placed.resource | {"id": key}, group.shape, placed, tell, version)
 
@@ -220,7 +218,7 @@ class Entries:
         resource["item"] = people
         entry = Entry(position, resource, shape.at)
         self.made.append((entry, []))
-        self.acts[position] = hl7v2_merges.act(stays, goes, shape.at, self.stamp)
+        self.acts[position] = hl7v2_merges.act(stays, goes, shape.at)
 
     def add(
         self,
@@ -239,7 +237,9 @@ class Entries:
             whole["subject"] = self.people.reference()
         nobody = self.people.fault()
         issues += [nobody] if nobody else []
-        self.made.append((Entry(position, whole, resource["resourceType"]), issues))
+        name = PERSON if resource["resourceType"] == "Patient" else ""
+        entry = Entry(position, whole, resource["resourceType"], full_url=name)
+        self.made.append((entry, issues))
         self.tells[position] = tell
         self.places[position] = _place(placed)
 

@@ -15,22 +15,24 @@ from fhirbridge.sync.judge import Act, Done
 Pair = tuple[str, str]
 
 
-def act(stays: Sequence[Pair], goes: Sequence[Pair], at: str, stamp: str) -> Act:
+def act(stays: Sequence[Pair], goes: Sequence[Pair], at: str) -> Act:
     """`stays` are the numbers of PID-3, `goes` those of MRG-1, which stands at `at`."""
 
-    def done(unit: Unit) -> Done:
+    def done(unit: Unit, actor: str) -> Done:
         place = f"{at}-1"
         if not stays or not goes:
             cause = "no number of an authority of this feed on one of its sides"
             return _waits("unknown-subject", cause, "add the authority, then replay", place)
         if {*stays} & {*goes}:
             return _waits("duplicate", "equals PID-3: no merge", "nothing to do", place)
-        return _merged(unit, stays, goes, place)
+        return _merged(unit, stays, goes, place, actor=actor)
 
     return done
 
 
-def _merged(unit: Unit, stays: Sequence[Pair], goes: Sequence[Pair], place: str) -> Done:
+def _merged(
+    unit: Unit, stays: Sequence[Pair], goes: Sequence[Pair], place: str, *, actor: str
+) -> Done:
     staying, going = _who(unit, stays), _who(unit, goes)
     known = {one.id: one for one in (*staying, *going)}
     unit.hold(known)  # whoever they are, nobody else changes them meanwhile
@@ -50,7 +52,7 @@ def _merged(unit: Unit, stays: Sequence[Pair], goes: Sequence[Pair], place: str)
     retired = [pair for pair in goes if unit.subjects.retire(*pair)]
     if not fresh and not retired:
         return Done("unchanged", subject_id=subject.id)
-    unit.audit.note("U", "merge", entities={"subjects": [subject.id]})
+    unit.audit.note("U", "merge", actor=actor, entities={"subjects": [subject.id]})
     return Done("applied", subject_id=subject.id)
 
 

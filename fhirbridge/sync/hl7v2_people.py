@@ -15,21 +15,19 @@ from fhirbridge.mapping.feed import Feed
 from fhirbridge.outcome import Issue
 
 Pair = tuple[str, str]
-PERSON = "urn:fhirbridge:person-of-the-message"
+PERSON = "urn:uuid:5f1d3b52-8b0c-5c1e-9d3a-2f6f0c1e7a10"  # a name within one message
 
 
 @dataclass
 class People:
     feed: Feed
     pid: Segment
-    canonical: str
+    given: list[tuple[str, str, str, str]] = field(init=False)
     pairs: list[Pair] = field(init=False)
-    told: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.given = identifiers(self.pid, 3, 2, 4)
         self.pairs = self.keyed(self.given)
-        self.told = self.pid.text(1)
 
     def keyed(self, given: Iterable[tuple[str, str, str, str]]) -> list[Pair]:
         found = ((self.system(name, oid), value) for value, name, oid, _ in given)
@@ -58,6 +56,8 @@ class People:
         """Whose the entries are, empty where nobody is named."""
         if not self.pairs:
             return {}
+        if self.several:  # the Patient of the message says whose they all are
+            return {"reference": PERSON}
         system, value = self.pairs[0]
         return {"identifier": {"system": system, "value": value}}
 

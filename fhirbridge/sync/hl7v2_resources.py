@@ -124,6 +124,11 @@ def observed(shape: Shape) -> None:
         shape.wrong.append(Wrong(at, "unknown-code", cause, "send one of table 0085"))
     if told in WITHDRAWN:
         shape.wrong.clear()
+    if told == "W":
+        cause = "the result was posted on the wrong patient: tell the site's data manager"
+        shape.wrong.append(
+            Wrong(at, "review", cause, "it comes again for the right one", "warning")
+        )
     shape.items["status"] = Item(_STATUS.get(told, "final"), at)
     if told in ABSENT or "null" in shape.items or (told == "U" and "empty" in shape.items):
         at = f"{shape.at}-11" if told in ABSENT else f"{shape.at}-5"
@@ -210,6 +215,8 @@ def _group(
         whole.items["when"] = said[0].items["when"]
     if status in WITHDRAWN:
         whole.wrong.clear()
+    elif mapping.warn:
+        whole.wrong.append(Wrong(whole.at, "business-rule", mapping.warn, "", "warning"))
     return made
 
 

@@ -103,8 +103,6 @@ def result(mappings: MappingSet, placed: Placed, shape: Shape, status: str, type
         facts = _decoded(mappings, placed, asked)
         words = _as_word(mappings, placed, shape, asked) if _unread(facts) else None
         facts = words or facts
-        if status == "W":
-            facts = [replace(fact, issues=(*fact.issues, _wrong_patient(shape))) for fact in facts]
         if status in OPEN:
             return [_reviewed(mappings, fact, _WAITS) for fact in facts]
         if status == "U" and "empty" in shape.items:
@@ -140,12 +138,6 @@ def _as_word(
 
 
 _SCORES = ("", "score", "1")
-
-
-def _wrong_patient(shape: Shape) -> Issue:
-    cause = "the result was posted on the wrong patient"
-    remedy = "tell the site's data manager; it comes again for the right one"
-    return Issue("review", cause, remedy, place=f"{shape.at}-11", severity="warning")
 
 
 def _unknown(fact: Decoded) -> bool:
@@ -221,9 +213,7 @@ def _parts(
             fields.pop(total.name, None)
     read = [n for n in fields if n not in form.key]
     fate = "record" if read and not failed(records.totals(form, fields)) else fact.fate
-    return replace(
-        fact, fate=fate, fields=fields, traces=traces, issues=tuple(issues), nulls=nulls
-    )
+    return replace(fact, fate=fate, fields=fields, traces=traces, issues=tuple(issues), nulls=nulls)
 
 
 def _about_total(issue: Issue) -> bool:

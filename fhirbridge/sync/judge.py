@@ -40,7 +40,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What an entry that is no data did: its fate, and why."""
+    """What an entry that is no data did, for the source that sent it: its fate, and why."""
 
     fate: str
     issues: tuple[Issue, ...] = ()
@@ -48,7 +48,7 @@ class Done:
 
 
 Tell = Callable[[Asked], list[Decoded]]
-Act = Callable[[Unit], Done]
+Act = Callable[[Unit, str], Done]
 Place = Callable[[Issue], Issue]
 
 
