@@ -60,9 +60,8 @@ class Placed:
     strange: tuple[tuple[str, str], ...] = ()  # item and place of words that the rows do not know
 
     def place(self, expression: str, cause: str = "") -> str:
-        """Where an element stood: that of the longest known path that leads to it."""
-        if not expression.startswith(str(self.resource["resourceType"])):
-            return expression
+        """Where an element stood: that of the longest known path that leads to it; what is said of
+        the record (a field by its name) stands where the whole does."""
         found = [(len(e), at) for e, at in self.places if _leads(e, expression)]
         unit = [at for e, at in self.places if e.endswith("#unit") and _leads(e[:-5], expression)]
         if "the unit" in cause and unit:
