@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import door, judge, mapping, memory, pipelines, scale
+from bench import door, hospital, judge, mapping, memory, pipelines, scale
 
 PARTS: Mapping[str, Callable[[], Iterable[dict[str, Any]]]] = {
     "mapping": mapping.measure,
@@ -19,6 +19,7 @@ PARTS: Mapping[str, Callable[[], Iterable[dict[str, Any]]]] = {
     "pipelines": pipelines.measure,
     "door": door.measure,
     "scale": scale.measure,
+    "hospital": hospital.measure,
     "memory": lambda: memory.measure(1024),
 }
 

@@ -39,7 +39,7 @@ from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.sandbox import synthetic
 from fhirbridge.settings import Settings
 from fhirbridge.study.records import Record, Value
-from fhirbridge.sync import ingest, reader
+from fhirbridge.sync import ingest, judge, reader
 from fhirbridge.sync.accept import Context
 from fhirbridge.web import taking
 from tests import postgres
@@ -125,7 +125,7 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     raise RuntimeError(log.read_text(errors="replace")[-2000:])
 
 
-def _own(workers: int) -> list[str]:
+def own(workers: int) -> list[str]:
     return ["fhirbridge", "serve", "--port", "0", "--workers", str(workers)]
 
 
@@ -145,7 +145,7 @@ class Job:
     again: bool = False
 
 
-def _client(job: Job) -> tuple[list[float], float]:
+def client(job: Job) -> tuple[list[float], float]:
     """Seconds of each transaction, all answered 200, and of all together."""
     headers = {"Authorization": f"Bearer {job.key}", "Content-Type": "application/fhir+json"}
     took: list[float] = []
@@ -184,10 +184,14 @@ def load(
             each = 50 if again else int(most * seconds / ENTRIES / CLIENTS)
             bodies = [[*itertools.islice(supply, each)] for _ in range(CLIENTS)]
             jobs = [Job(port, place.key, some, seconds, again) for some in bodies]
-            return pool.map(_client, jobs, chunksize=1)
+            return pool.map(client, jobs, chunksize=1)
 
         run(1.0)  # what is compiled and cached at first use
-        told = run(SECONDS)
+        return rated(run(SECONDS))
+
+
+def rated(told: Sequence[tuple[list[float], float]]) -> Load:
+    """Of what each client measured."""
     took = [one for some, _ in told for one in some]
     cuts = statistics.quantiles(took, n=100)
     rate = sum(len(some) * ENTRIES / seconds for some, seconds in told)
@@ -219,7 +223,7 @@ class Clock:
 
 _STEPS: tuple[tuple[str, object, str], ...] = (
     ("the body is parsed", ingest, "_parsed"),
-    ("judge", ingest, "judge"),
+    ("judge", judge, "judge"),
     ("decode", reader, "decode"),
     ("SQL", Connection, "execute"),
     ("SQL", Connection, "exec_driver_sql"),
@@ -235,14 +239,14 @@ def shares(place: Place, supply: Iterator[bytes], times: int = 60) -> Iterator[d
     clock = Clock()
     app = create_app(Settings(data=place.folder, database=place.database, rate=""))
     headers = {"Authorization": f"Bearer {place.key}", "Content-Type": "application/fhir+json"}
-    client = app.test_client()
+    caller = app.test_client()
     with ExitStack() as patched:
         for number, body in enumerate(itertools.islice(supply, times + 10)):
             if number == 10:  # what is compiled and cached at first use
                 for name, owner, attribute in _STEPS:
                     timed = clock.step(name, getattr(owner, attribute))
                     patched.enter_context(patch.object(owner, attribute, timed))
-            assert client.post("/fhir", data=body, headers=headers).status_code == 200
+            assert caller.post("/fhir", data=body, headers=headers).status_code == 200
     app.extensions["fhirbridge"].registry.close()
     for name, seconds in sorted(clock.seconds.items(), key=lambda one: -one[1]):
         yield row(f"of a transaction in process: {name}", seconds / times * 1e3, "ms")
@@ -259,7 +263,7 @@ def measure() -> Iterator[dict[str, Any]]:
             for workers in (1, 2):
                 url = _database(server, f"door{workers}")
                 place = Place.make(folder / f"postgresql-{workers}", url)
-                found = load(place, _own(workers), supply, most=8000)
+                found = load(place, own(workers), supply, most=8000)
                 yield from _told(f"{workers} worker(s), PostgreSQL", found)
 
 
@@ -267,7 +271,7 @@ def _beside_each_other(
     folder: Path, supply: Iterator[bytes], workers: int
 ) -> Iterator[dict[str, Any]]:
     here = partial(Place.make, database="")
-    ours = load(here(folder / f"own-{workers}"), _own(workers), supply, most=8000)
+    ours = load(here(folder / f"own-{workers}"), own(workers), supply, most=8000)
     yield from _told(f"{workers} worker(s), SQLite", ours)
     parse = here(folder / f"parsing-{workers}")
     bare = load(parse, _beside("parsing", workers), supply, most=0, again=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.damage.mutant import Group
 from bench.reference import examples, goals
+from bench.reference.beside_hapi import TABLE
 from bench.reference.compare import Row
 from bench.reference.goals import Tally, tally
 
@@ -76,6 +77,7 @@ def text(shown: Sequence[Row], rows: Sequence[Row], door: Counter[str], *, seed:
         "\n".join([_DOOR, *(f"| {what} | {count} |" for what, count in sorted(door.items()))]),
         "\n".join(_kinds(rows)),
         "\n".join(_random(rows, seed)),
+        TABLE.read_text(encoding="utf-8"),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

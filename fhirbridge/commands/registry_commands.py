@@ -12,7 +12,8 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.study import records
 from fhirbridge.study.records import Record
-from fhirbridge.sync.project import fields_of
+from fhirbridge.sync import visits
+from fhirbridge.sync.project import values_of
 
 ACTOR = COMMAND_LINE
 _SITE = click.option("--site", "site_name", required=True, help="name of the site")
@@ -104,11 +105,16 @@ def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
         everyone = unit.subjects.all()
         for subject in everyone:
             ids = [{"system": s, "value": v} for s, v in unit.subjects.identities(subject.id)]
-            for stored in unit.records.all(subject_id=subject.id):
+            held = unit.records.all(subject_id=subject.id)
+            course = visits.course(study, held)
+            for stored in held:
                 if stored.status == "active":
-                    made = Record(subject.study_id, stored.form, fields_of(stored))
+                    made = Record(subject.study_id, stored.form, values_of(course.fields(stored)))
                     one = records.to_json(study, made, id=stored.id)
-                    told.append(fhir_json.dump({**one, "subject_identifiers": ids}).decode())
+                    one |= {"subject_identifiers": ids}
+                    placed = course.told(stored)
+                    one |= {"visit": placed} if placed else {}
+                    told.append(fhir_json.dump(one).decode())
     with workshop.registry.unit(site.id) as unit:
         named = {"subjects": [subject.id for subject in everyone]}
         unit.audit.note("R", "export", actor=ACTOR, entities=named)

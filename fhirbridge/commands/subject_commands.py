@@ -13,6 +13,7 @@ from fhirbridge.outcome import BridgeError, Issue, failed
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.study import records
 from fhirbridge.study.records import Identifier, Record
+from fhirbridge.sync import visits
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.consent import standing
 from fhirbridge.sync.enrol import enrol as enrol_subject
@@ -111,3 +112,24 @@ def subject_show(workshop: Workshop, study_id: str, site_name: str) -> None:
     counted = Counter((one.form, one.status) for one in records)
     for (form, status), number in sorted(counted.items()):
         click.echo(f"  {form}: {number} {status}")
+
+
+@subject.command("visits")
+@click.argument("study_id")
+@_SITE
+@pass_workshop
+def subject_visits(workshop: Workshop, study_id: str, site_name: str) -> None:
+    """The visit to which each record is counted, what the visit takes of it, and what not."""
+    site = workshop.site(site_name)
+    study = workshop.library.of_site(site.name).study
+    with workshop.registry.read(site.id) as unit:
+        held = unit.records.all(subject_id=subject_of(unit, study_id).id)
+    course = visits.course(study, held)
+    click.echo(f"index operation: {course.index or course.reason}")
+    for line in visits.lines(course, held):
+        day = "" if line.day is None else f" (day {line.day})"
+        click.echo(f"{line.form} {line.on}: {line.visit or 'no visit'}{day}")
+        for told in filter(None, (line.reason, line.taken and f"takes {', '.join(line.taken)}")):
+            click.echo(f"  {told}")
+        for name, reason in line.passed.items():
+            click.echo(f"  not {name}: {reason}")

@@ -24,7 +24,11 @@ Mark = tuple[str, str, str]
 
 def fields_of(stored: Stored) -> Mapping[str, Value]:
     """The stored fields as values of the study."""
-    return {name: records.value_from_json(raw) for name, raw in stored.fields.items()}
+    return values_of(stored.fields)
+
+
+def values_of(kept: Mapping[str, Any]) -> Mapping[str, Value]:
+    return {name: records.value_from_json(raw) for name, raw in kept.items()}
 
 
 def patient_id(mappings: MappingSet, subject: Subject) -> str:

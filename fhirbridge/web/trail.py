@@ -37,7 +37,13 @@ _KINDS: Mapping[type[object], str] = {
     CrosswalkLine: "crosswalk-additions",
 }
 # What the views of a blueprint are called, as events; FHIR's letter for a query is E.
-_EVENTS = {"search_by_post": "search", "listed": "search", "one": "read", "body": "read"}
+_EVENTS = {
+    "search_by_post": "search",
+    "listed": "search",
+    "one": "read",
+    "body": "read",
+    "visits_of": "read",
+}
 _TURNED_AWAY = frozenset({401, 403, 429})  # told elsewhere, or by the numbers alone
 
 

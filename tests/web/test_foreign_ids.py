@@ -93,6 +93,7 @@ CASES: dict[str, Of] = {
     "/api/v1/proposals/<id>/refuse": lambda house: house.proposal,
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
+    "/api/v1/subjects/<study_id>/visits": lambda house: "S-7",
 }
 FILLED = {"<type>": "Observation", "<number>": "1"}
 # Where an unknown id is the sender's own name for what it makes.

@@ -127,6 +127,7 @@ READS = {
     "/api/v1/quarantine/<id>": ("/api/v1/quarantine/{held}", "read"),
     "/api/v1/subjects": ("/api/v1/subjects", "search"),
     "/api/v1/subjects/<study_id>": ("/api/v1/subjects/S-1", "read"),
+    "/api/v1/subjects/<study_id>/visits": ("/api/v1/subjects/S-1/visits", "read"),
     "/api/v1/records": ("/api/v1/records?form=assessment", "search"),
     "/api/v1/records/<id>": ("/api/v1/records/{record}", "read"),
     "/api/v1/records/<id>/history": ("/api/v1/records/{record}/history", "history"),
