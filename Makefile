@@ -54,6 +54,6 @@ bench: venv ## the benchmarks of the README's figures
 	.venv/bin/python -m bench
 
 clean: ## remove what make has made
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/hapi/target bench/reference/target
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/hapi/target tests/hl7v2/peer/target bench/reference/target
 	rm -rf ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -33,7 +33,9 @@ def test_a_line_feed_within_a_text_stays_there() -> None:
 def test_the_message_says_what_divides_it() -> None:
     message = hl7v2.parse("MSH#*~\\&#EHR#SITEA\rPID#1##47*11")
     assert message.one("PID").text(3, 2) == "11"
-    assert hl7v2.parse("MSH|^~|EHR\rPID|1||a^b&c").one("PID").first(3).part(2, 2) == "c"  # filled up
+    assert (
+        hl7v2.parse("MSH|^~|EHR\rPID|1||a^b&c").one("PID").first(3).part(2, 2) == "c"
+    )  # filled up
     assert hl7v2.parse("MSH|^~\\&#|EHR\rPID|1||a^b").one("PID").text(3, 2) == "b"  # five, since 2.7
 
 
@@ -149,5 +151,7 @@ def test_before_2_5_the_reason_stands_in_msa_3() -> None:
     old = HEAD.replace("2.5.1", "2.3").encode()
     (told,) = hl7v2_ack.answers(old, at="2026", id="1", good=True, stored=True, errors=[error])
     assert told.endswith(b"\rMSA|AA|A1|OBX[2]-5: not a : number\r")
-    (told,) = hl7v2_ack.answers(HEAD.encode(), at="2026", id="1", good=True, stored=True, errors=[error])
+    (told,) = hl7v2_ack.answers(
+        HEAD.encode(), at="2026", id="1", good=True, stored=True, errors=[error]
+    )
     assert b"\rERR||OBX^2^5|102^Data type error^HL70357|W||||not a : number\r" in told

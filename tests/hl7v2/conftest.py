@@ -31,7 +31,9 @@ def play(
 
     def opened(own: dict[str, Any] | None = None) -> AbstractContextManager[world.World]:
         told = world.merged(world.read(world.WORLD), own or {})
-        name = fhir_json.canonical(told["connection"] | {"crosswalks": told["crosswalk_observations"]})
+        name = fhir_json.canonical(
+            told["connection"] | {"crosswalks": told["crosswalk_observations"]}
+        )
         if name not in libraries:
             libraries[name] = world.library(tmp_path_factory.mktemp("site"), told)
         return world.opened(tmp_path, told, libraries[name])

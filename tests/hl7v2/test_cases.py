@@ -88,9 +88,7 @@ def _answered(expected: Case, answers: list[bytes]) -> list[str]:
     msa = told.one("MSA")
     found = {"code": msa.raw(1), "msa2": msa.raw(2)}
     wrong = [f"{n}: {found[n]}" for n in found if n in wanted and found[n] != wanted[n]]
-    errors = [
-        {"loc": e.raw(2), "code": e.text(3), "severity": e.raw(4)} for e in told.every("ERR")
-    ]
+    errors = [{"loc": e.raw(2), "code": e.text(3), "severity": e.raw(4)} for e in told.every("ERR")]
     wrong += [f"no ERR {one} in {errors}" for one in wanted.get("err", ()) if one not in errors]
     return wrong
 
@@ -140,7 +138,9 @@ def _recorded(expected: Case, here: World) -> list[str]:
         if held is not None:
             wrong += [f"no number {n}" for n in held if ids.get(n) != one["subject"]]
         elif found is None:
-            wrong.append(f"no {one['form']} {one.get('fields')} in {[dict(r.fields) for r in left]}")
+            wrong.append(
+                f"no {one['form']} {one.get('fields')} in {[dict(r.fields) for r in left]}"
+            )
         else:
             left.remove(found)
     # What of a subject the message says besides, and records of messages before, may stand.

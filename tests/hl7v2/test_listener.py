@@ -21,7 +21,9 @@ from tests.hl7v2.conftest import Open
 from tests.hl7v2.world import World
 
 
-def message(id: str, *values: int, mode: str = "", code: str = "PREST", name: str = "0004711") -> bytes:
+def message(
+    id: str, *values: int, mode: str = "", code: str = "PREST", name: str = "0004711"
+) -> bytes:
     """An ORU with pain at rest; each value a day later."""
     rows = [
         f"MSH|^~\\&|EHR|SITEA|FHIRBRIDGE|MBDSTUDY|20260301101500||ORU^R01^ORU_R01|{id}|P|2.5.1{mode}",

@@ -37,7 +37,13 @@ WORLD = HERE / "world.json"
 CPT = "http://www.ama-assn.org/go/cpt"
 SITE = "A"
 # What the hospital has told of codes that the study leaves to a person.
-BONES = {"27187": "femur", "27495": "femur", "27745": "tibia", "24498": "humerus", "23491": "humerus"}
+BONES = {
+    "27187": "femur",
+    "27495": "femur",
+    "27745": "tibia",
+    "24498": "humerus",
+    "23491": "humerus",
+}
 
 
 def read(path: Path) -> Any:
@@ -58,7 +64,13 @@ def write_site(folder: Path, world: dict[str, Any]) -> None:
     told = world["connection"]
     feed = {
         name: told[name]
-        for name in ("timezone", "sending_facility", "processing_ids", "ack", "assigning_authorities")
+        for name in (
+            "timezone",
+            "sending_facility",
+            "processing_ids",
+            "ack",
+            "assigning_authorities",
+        )
         if name in told
     }
     if told.get("default_authority"):
@@ -209,8 +221,12 @@ def _enrolled(context: Context, person: dict[str, Any]) -> None:
             subject_id=subject.id,
             form="surgery",
             key=key,
-            fields={"surgery_id": key, "performed_on": day, "index": True,
-                    "procedure": "intramedullary_nail"},
+            fields={
+                "surgery_id": key,
+                "performed_on": day,
+                "index": True,
+                "procedure": "intramedullary_nail",
+            },
             mapping_version=context.mappings.version,
             actor="test",
             reason="seeded",
