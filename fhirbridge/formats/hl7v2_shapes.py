@@ -1,5 +1,5 @@
-"""What HL7 v2 segments say, as plain shapes: person, merge, visit, diagnosis, procedure, observation,
-medication, document; the mapping rows name these and no segment (mappings/hl7v2).
+"""What HL7 v2 segments say, as plain shapes: person, merge, visit, diagnosis, procedure,
+observation, medication, document; the mapping rows name these and no segment (mappings/hl7v2).
 
 Read in the order in which segments stand, not by the grammar of groups: an OBX behind SPM belongs
 to the last OBR all the same.

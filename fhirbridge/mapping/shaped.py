@@ -111,7 +111,7 @@ def _formed(row: ShapeRow, value: Any, systems: Callable[[str], str]) -> Any:
 
 
 def _concept(value: Any, systems: Callable[[str], str]) -> Json | None:
-    codings = [_coding(*one, systems) for one in value.codings]
+    codings = [_coding(code, system, systems) for code, _, system in value.codings]
     text = {"text": value.text} if value.text and not _licensed(value) else {}
     return ({"coding": codings} if codings else {}) | text or None
 
@@ -124,7 +124,7 @@ def _licensed(value: Any) -> bool:
     return any(system in _LICENSED for _, _, system in value.codings)
 
 
-def _coding(code: str, text: str, system: str, systems: Callable[[str], str]) -> Json:
+def _coding(code: str, system: str, systems: Callable[[str], str]) -> Json:
     """Without its text: matching is by code, and displays of senders are what they are."""
     uri = systems(system) if system else ""
     return ({"system": uri} if uri else {}) | {"code": code}

@@ -17,6 +17,7 @@ from fhirbridge.outcome import Issue
 from fhirbridge.registry.receipts import Receipt
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync.hl7v2_messages import BEFORE
+from fhirbridge.sync.hl7v2_strangers import discarded
 from fhirbridge.sync.ingest import Incoming, ingest
 
 KIND = "hl7v2"
@@ -45,7 +46,11 @@ def take(unit: Unit, mappings: MappingSet, source: str, body: bytes) -> Taken:
         earlier = unit.messages.by_key(source, before)
         asked = {BEFORE: f"{earlier.received_at:%Y-%m-%d}"} if earlier else {}
     done = ingest(unit, mappings, Incoming(source, KIND, named, body, asked=asked))
-    return Taken(done.receipt, done.fresh, mappings.shapes.feed)
+    rules, receipt = mappings.shapes.feed, done.receipt
+    if done.fresh and rules.unknown_patient == "discard":
+        receipt = discarded(unit, source, receipt)
+        unit.flush()
+    return Taken(receipt, done.fresh, rules)
 
 
 def key(body: bytes) -> tuple[str, str]:

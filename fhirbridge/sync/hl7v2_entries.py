@@ -246,7 +246,7 @@ class Entries:
     def leave(self, cause: str, at: str) -> None:
         """What is kept and read by no rule."""
         position = len(self.made)
-        resource = {"resourceType": "Basic", "id": f"{self.stamp}|{at}"}
+        resource: dict[str, Any] = {"resourceType": "Basic", "id": f"{self.stamp}|{at}"}
         if self.people.reference():
             resource["subject"] = self.people.reference()
         self.made.append((Entry(position, resource, at), []))

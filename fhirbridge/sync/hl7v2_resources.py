@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,8 +30,8 @@ _REPORT = {"F": "final", "C": "corrected", "A": "amended", "P": "preliminary", "
            "S": "partial", "I": "registered", "X": "cancelled", "D": "entered-in-error",
            "W": "entered-in-error"}  # fmt: skip
 _GIVEN = {"CP": "completed", "PA": "completed", "RE": "not-done", "NA": "not-done"}
-_ORDERED = {"DC": "stopped", "OD": "stopped", "CA": "cancelled", "OC": "cancelled", "CR": "cancelled",
-            "HD": "on-hold"}  # fmt: skip
+_ORDERED = dict.fromkeys(("DC", "OD"), "stopped") | dict.fromkeys(("CA", "OC", "CR"), "cancelled")
+_ORDERED["HD"] = "on-hold"
 _COMMON = frozenset({"key", "status", "when", "lesion", "done"})
 """Items that parts of several things have in common."""
 
@@ -248,7 +249,7 @@ def _join(group: Group, mappings: MappingSet, part: str, shape: Shape) -> None:
 def _as_number(value: Any) -> Any:
     """A whole number that came as text is one."""
     if isinstance(value, str) and hl7v2_shapes.NUMBER.fullmatch(value):
-        return hl7v2_shapes.Number(hl7v2_shapes.Decimal(value), "", "", "")
+        return hl7v2_shapes.Number(Decimal(value), "", "", "")
     return value
 
 

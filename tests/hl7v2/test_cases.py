@@ -121,7 +121,7 @@ def _recorded(expected: Case, here: World) -> list[str]:
         for one in here.records()
         if identity(one) not in here.seeded and one.fields.keys() - {*forms[one.form].key}
     ]
-    wanted = [one for one in expected.get("records", ())]
+    wanted = list(expected.get("records", ()))
     ids = {
         f"{system}|{value} ({'old' if old else 'current'})": names[id]
         for id, pairs in numbers.items()

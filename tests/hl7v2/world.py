@@ -66,12 +66,13 @@ def write_site(folder: Path, world: dict[str, Any]) -> None:
         name: told[name]
         for name in (
             "timezone",
+            "unknown_patient",
             "sending_facility",
             "processing_ids",
             "ack",
             "assigning_authorities",
         )
-        if name in told
+        if name in told and told[name] != "quarantine"
     }
     if told.get("default_authority"):
         feed["default_authority"] = told["default_authority"]

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("created_at", TEXT, nullable=False),
         sa.Column("ended_at", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("site_id", "id", name="pk_feed"),
-        sa.UniqueConstraint("site_id", "name", name="uq_feed_site_id"),
+        sa.UniqueConstraint("site_id", "name", name="uq_feed_site_id_name"),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name="fk_feed_site_id"),
     )
     for name in ("port", "fingerprint"):
