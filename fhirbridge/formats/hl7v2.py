@@ -99,10 +99,11 @@ class Segment:
         return f"{self.name}[{self.number}]" if self.name not in _ALONE else self.name
 
     def raw(self, n: int) -> str:
-        index = n - 1 if self.name in ("MSH", "FHS", "BHS") else n
-        if self.name in ("MSH", "FHS", "BHS") and n == 1:
-            return self.marks.field
-        return self.cells[index] if index < len(self.cells) else ""
+        if self.name in _HEADERS:
+            if n == 1:
+                return self.marks.field
+            n -= 1
+        return self.cells[n] if n < len(self.cells) else ""
 
     def all(self, n: int) -> list[Leaf]:
         """Every repetition that says something."""
@@ -110,15 +111,22 @@ class Segment:
         return [Leaf(t, self.marks, at) for t in self.raw(n).split(self.marks.repetition) if t]
 
     def first(self, n: int) -> Leaf:
-        return next(iter(self.all(n)), Leaf("", self.marks, f"{self.at}-{n}"))
+        told = self.raw(n).lstrip(self.marks.repetition).partition(self.marks.repetition)[0]
+        return Leaf(told, self.marks, f"{self.at}-{n}")
 
     def text(self, n: int, component: int = 1) -> str:
-        return self.first(n).part(component).strip()
+        told = self.raw(n).lstrip(self.marks.repetition).partition(self.marks.repetition)[0]
+        parts = told.split(self.marks.component)
+        if component > len(parts):
+            return ""
+        leaf = parts[component - 1].partition(self.marks.part)[0]
+        return "" if leaf == NULL else unescape(leaf, self.marks).strip()
 
     def null(self, n: int) -> bool:
         return self.raw(n) == NULL
 
 
+_HEADERS = ("MSH", "FHS", "BHS")
 _ALONE = ("MSH", "FHS", "BHS", "BTS", "FTS", "EVN")
 
 
