@@ -24,6 +24,21 @@ class ConnectionOptions:
     """The options of one connection."""
 
     page_size: int = _option(0, "resources a page that is asked for; 0: as the service is set")
+    # How the server is reached, and what it is like.
+    networks: str = _option(
+        "",
+        "private networks where the server may stand, in CIDR with commas, as 10.20.0.0/16;"
+        " metadata addresses stay refused",
+    )
+    requests_per_second: float = _option(
+        0.0, "requests a second that it is asked at most, by each run; 0: as fast as it answers"
+    )
+    longest_wait: int = _option(3600, "seconds that are waited at most where it sends Retry-After")
+    quirks: str = _option(
+        "",
+        "the make of the server; empty: as it called itself when it was last checked",
+        among=("", "generic", "epic", "oracle", "hapi"),
+    )
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:

@@ -20,10 +20,12 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.sandbox import synthetic
 from fhirbridge.servers.auth import Bearer
 from fhirbridge.servers.client import Answer, Server
+from fhirbridge.servers.network import Network
 from fhirbridge.settings import Settings
 
 ENROLLED = 20
 SITE, HOSPITAL = "demo", "sandbox"
+HERE = "127.0.0.1/32"
 
 
 @click.command()
@@ -103,7 +105,7 @@ class Story:
     def prepare(self, hospital: str) -> None:
         self.step("a site, its hospital's FHIR server, and the subjects who are enrolled")
         self.say("site", "add", SITE)
-        self.say("connection", "add", HOSPITAL, hospital, "--site", SITE)
+        self.say("connection", "add", HOSPITAL, hospital, "--site", SITE, "--network", HERE)
         self.say("connection", "check", HOSPITAL, "--site", SITE)
         listed = [
             f"{synthetic.study_id(n)},{synthetic.MRN}|{synthetic.mrn(n)}" for n in _enrolled()
@@ -119,7 +121,8 @@ class Story:
         key = self.say("client", "add", "engine", "--site", SITE).strip()
         mappings = Library(Settings().mappings).of_site(SITE)
         made = [record for n in _enrolled() for record in synthetic.assessments(n)]
-        with Server(door, auth=Bearer(key), limits=Settings()) as server:
+        here = Network.of(HERE)
+        with Server(door, auth=Bearer(key), limits=Settings(), network=here) as server:
             answers = [server.post_bundle(b) for _, b in bundles(mappings, made)]
             again = [server.post_bundle(b) for _, b in bundles(mappings, made)]
         entries = sum(len((a.body or {}).get("entry", ())) for a in answers)

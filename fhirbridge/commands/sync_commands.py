@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.sandbox.patients import hospital_resources
 from fhirbridge.sandbox.server import Hospital as Sandbox
 from fhirbridge.sandbox.server import run as run_sandbox
+from fhirbridge.sandbox.smart import Smart
+from fhirbridge.servers import key_sets
+from fhirbridge.servers.origin import origin
 from fhirbridge.sync.deliver import Deliver
 from fhirbridge.sync.pull import Pull, certificate
 
@@ -59,11 +63,34 @@ def deliver(workshop: Workshop, site: str, connection: str | None) -> None:
 @click.option("--port", default=0, help="0 takes a free one")
 @click.option("--token", help="requests must carry it")
 @click.option("--patients", default=30, show_default=True)
+@click.option("--smart", "jwks", help="SMART Backend Services: the client's JWK Set, file or URL")
+@click.option("--client-id", default="", help="with --smart: the registered client")
+@click.option("--grant", default="", help="with --smart: the scopes that are granted at most")
 @click.option("--load", type=click.Path(exists=True, path_type=Path), help="resources as NDJSON")
-def sandbox(host: str, port: int, token: str | None, patients: int, load: Path | None) -> None:
+def sandbox(
+    host: str,
+    port: int,
+    token: str | None,
+    patients: int,
+    jwks: str | None,
+    client_id: str,
+    grant: str,
+    load: Path | None,
+) -> None:
     """A small hospital FHIR server with synthetic patients, for rehearsals. Nothing of it is
     real.
     """
     lines = load.read_bytes().splitlines() if load else []
     given = [fhir_json.parse(line) for line in lines if line.strip()]
-    run_sandbox(Sandbox(given or hospital_resources(patients), token=token), host, port)
+    smart = Smart(client_id, _key_set(jwks), most=grant) if jwks else None
+    made = Sandbox(given or hospital_resources(patients), token=token, smart=smart)
+    run_sandbox(made, host, port)
+
+
+def _key_set(place: str) -> Callable[[], bytes]:
+    """The client's JWK Set as it is when it is asked for: the sandbox keeps no copy."""
+    if place.startswith(("http://", "https://")):
+        host = origin(place, category="value")
+        named = f"{host.host},{host.server}"
+        return lambda: key_sets.fetch(place, private=named).raw
+    return Path(place).read_bytes

@@ -18,7 +18,7 @@ from fhirbridge.registry import consent_tables, tables
 from fhirbridge.registry.columns import TEXT
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.messages import Held
-from fhirbridge.registry.proposals import Proposal
+from fhirbridge.registry.proposals import WAITS, Proposal
 from fhirbridge.registry.records import Record
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.subjects import Subject
@@ -172,7 +172,8 @@ class Listings:
     ) -> Page[Proposal]:
         """The oldest first."""
         proposal = tables.proposal.c
-        rows = self.scope.select(tables.proposal, Proposal).where(proposal.status == status)
+        named = WAITS if status == "waiting" else proposal.status == status
+        rows = self.scope.select(tables.proposal, Proposal).where(named)
         rows = rows if record_id is None else rows.where(proposal.record_id == record_id)
         return self._page(Proposal, rows, (proposal.at, proposal.id), wanted)
 

@@ -5,7 +5,7 @@ A change comes with a new file in `migrations/versions`; a test holds the two eq
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, text
 
 from fhirbridge.registry.columns import TEXT, Choice, Issues, Json, Moment, Strings
 from fhirbridge.registry.schema import (
@@ -51,6 +51,8 @@ connection = Table(
     *texts("id", "name", "base_url", "auth_kind"),
     may("auth_cipher", LargeBinary()),
     must("options", Json()),
+    must("login", Json()),  # client id, pinned token URL, scopes, public keys
+    must("learned", Json()),  # what a check has seen of the server
     must("created_at", Moment()),
     primary("id"),
     unique("name"),
@@ -118,6 +120,7 @@ receipt_entry = Table(
     belongs("record", checked="DEFERRED"),
     Index(None, "site_id", "identifier"),
     Index(None, "site_id", "source_id"),
+    sqlite_with_rowid=False,
 )
 
 record = Table(
@@ -148,6 +151,7 @@ revision = Table(
     primary("record_id", "number"),
     belongs("record"),
     belongs("message"),
+    sqlite_with_rowid=False,
 )
 
 origin = Table(
@@ -166,7 +170,13 @@ origin = Table(
     unique("source", "resource_type", "source_id"),
     belongs("subject"),
     belongs("record", checked="DEFERRED"),
-    Index(None, "site_id", "record_id"),
+)
+Index(
+    "ix_origin_site_id_record_id",
+    origin.c.site_id,
+    origin.c.record_id,
+    sqlite_where=origin.c.record_id.is_not(None),
+    postgresql_where=origin.c.record_id.is_not(None),
 )
 
 origin_record = Table(
@@ -177,6 +187,7 @@ origin_record = Table(
     belongs("origin"),
     belongs("record", checked="DEFERRED"),
     Index(None, "site_id", "record_id"),
+    sqlite_with_rowid=False,
 )
 
 proposal = Table(
@@ -196,7 +207,15 @@ proposal = Table(
     belongs("record", checked="DEFERRED"),
     belongs("origin"),
     belongs("message"),
-    Index(None, "site_id", "status"),
+    sqlite_with_rowid=False,
+)
+# Few wait, and the others are never looked for by their status alone.
+Index(
+    "ix_proposal_waiting",
+    proposal.c.site_id,
+    proposal.c.record_id,
+    sqlite_where=text("status = 'waiting'"),
+    postgresql_where=text("status = 'waiting'"),
 )
 
 resource = Table(
@@ -223,6 +242,7 @@ resource_token = Table(
     primary("resource_id", "name", "system", "value"),
     belongs("resource"),
     Index(None, "site_id", "name", "value", "system"),
+    sqlite_with_rowid=False,
 )
 
 resource_date = Table(
@@ -232,6 +252,7 @@ resource_date = Table(
     primary("resource_id", "name", "low", "high"),
     belongs("resource"),
     Index(None, "site_id", "name", "low"),
+    sqlite_with_rowid=False,
 )
 
 quarantine = Table(

@@ -95,6 +95,8 @@ class Unit:
     def foresee(self, wanted: Mapping[Name, str]) -> None:
         """These records, by business key and id, are about to be read and written: what is known of
         them is looked up together."""
+        if wanted.keys() <= self._scope.gathered.names.keys():
+            return
         found = self.records.know(wanted)
         new = [id for id, record in found.items() if record is None]
         self.proposals.know([id for id in found if id not in new], none=new)

@@ -24,6 +24,7 @@ from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.sandbox import bundles, capability, http
 from fhirbridge.sandbox.faults import Fault, Faults, Hook
 from fhirbridge.sandbox.interactions import Interactions
+from fhirbridge.sandbox.smart import Smart
 from fhirbridge.sandbox.store import Refusal, Resource, Store, instant
 
 _CATEGORIES = {404: "not-found", 405: "method", 413: "too-long"}
@@ -62,6 +63,7 @@ class Hospital:
         resources: Iterable[Resource] = (),
         *,
         token: str | None = None,
+        smart: Smart | None = None,
         page_size: int = 20,
         stale_status: int = 409,
         clock: Callable[[], datetime] = _now,
@@ -69,6 +71,7 @@ class Hospital:
     ) -> None:
         self._lock = threading.RLock()
         self._token = token
+        self.smart = smart
         self._store = Store(clock, stale_status=stale_status)
         self._store.load(resources)
         self._interactions = Interactions(self._store, page_size=page_size, new_id=new_id)
@@ -147,6 +150,8 @@ class Hospital:
         ):
             name = f"{method} {rule}".replace(".", "-")
             app.add_url_rule(f"/fhir{rule}", name, view, methods=[method], strict_slashes=False)
+        if self.smart is not None:
+            self.smart.install(app)
         return app
 
     def _instead(self) -> flask.Response | None:
@@ -166,7 +171,12 @@ class Hospital:
         return response
 
     def _refuse_strangers(self) -> None:
-        if self._token is None or flask.request.path.rstrip("/") == "/fhir/metadata":
+        path = flask.request.path.rstrip("/")
+        if path == "/fhir/metadata":
+            return
+        if self.smart is not None and not self.smart.open_to(path):
+            self.smart.check(flask.request)
+        if self._token is None:
             return
         given = flask.request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):

@@ -1,6 +1,6 @@
 """The one outbound FHIR client: read, search, page, create, update, transact.
 
-Sends nothing to any origin but the connection's own and follows no redirect.
+Sends nothing to any origin but the connection's own, and follows one redirect of a GET there.
 https://hl7.org/fhir/R4/http.html
 """
 
@@ -10,7 +10,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,9 +21,12 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.servers import retry
 from fhirbridge.servers.answer import Answer, outcome_codes, outcome_text, read
 from fhirbridge.servers.auth import Auth
+from fhirbridge.servers.manners import Manners, Pace
+from fhirbridge.servers.network import Network
 from fhirbridge.servers.origin import origin, resolve, same_origin
+from fhirbridge.servers.quirks import GENERIC, Quirks
 from fhirbridge.servers.retry import ComeBack, OutcomeUnknown
-from fhirbridge.servers.wire import Limits, exchange, open_session
+from fhirbridge.servers.wire import Limits, Reply, exchange, open_session
 
 __all__ = [
     "Answer",
@@ -42,6 +45,8 @@ _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ABSOLUTE = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
 _JSON = {"Content-Type": "application/fhir+json"}
+_STRICT = {"Prefer": "handling=strict"}  # https://hl7.org/fhir/R4/search.html#errors
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -89,14 +94,20 @@ class Server:
     base_url: str
     auth: Auth = field(kw_only=True)
     limits: Limits = field(kw_only=True, repr=False)
+    quirks: Quirks = field(kw_only=True, default=GENERIC, repr=False)
+    network: Network = field(kw_only=True, default=Network(), repr=False)
+    manners: Manners = field(kw_only=True, default=Manners(), repr=False)
     sleep: Callable[[float], None] = field(kw_only=True, default=time.sleep, repr=False)
     clock: Callable[[], datetime] = field(kw_only=True, default=_now, repr=False)
     monotonic: Callable[[], float] = field(kw_only=True, default=time.monotonic, repr=False)
     dice: random.Random = field(kw_only=True, default_factory=random.Random, repr=False)
-    session: requests.Session = field(init=False, repr=False, default_factory=open_session)
+    session: requests.Session = field(init=False, repr=False)
+    pace: Pace = field(init=False, repr=False, default_factory=Pace)
 
     def __post_init__(self) -> None:
-        origin(self.base_url)
+        there = origin(self.base_url)
+        self.network.check_literal(there.host, there.server)
+        object.__setattr__(self, "session", open_session(self.network, self.limits))
         if "?" in self.base_url or "#" in self.base_url:
             cause = "the connection's URL holds a query or a fragment"
             raise BridgeError(Issue("configuration", cause, "give the FHIR base URL alone"))
@@ -110,20 +121,34 @@ class Server:
     def close(self) -> None:
         self.session.close()
 
-    def get(self, path_or_url: str, params: Params | None = None) -> Answer:
-        """A path below the base URL, or an absolute URL of the same origin."""
-        url = self._own(path_or_url)
-        return self._ask(_Call("GET", url, retry.READING, params=params, reads=True))
+    def get(
+        self, path_or_url: str, params: Params | None = None, *, strict: bool = False
+    ) -> Answer:
+        """A path below the base URL, or an absolute URL of the same origin.
 
-    def search(self, resource_type: str, params: Params, *, post: bool = False) -> Answer:
+        `strict` asks the server to refuse a parameter that it does not know.
+        """
+        url, headers = self._own(path_or_url), _STRICT if strict else {}
+        return self._ask(
+            _Call("GET", url, retry.READING, params=params, headers=headers, reads=True)
+        )
+
+    def search(
+        self, resource_type: str, params: Params, *, post: bool = False, strict: bool = False
+    ) -> Answer:
         """`post` keeps the parameters out of the server's access log; not every server knows it."""
         url = self._url(_checked(_TYPE, resource_type, "resource type"))
         if not post:
-            return self.get(url, params)
+            return self.get(url, params, strict=strict)
+        headers = {**_FORM, **(_STRICT if strict else {})}
         call = _Call(
-            "POST", f"{url}/_search", retry.READING, headers=_FORM, form=params, reads=True
+            "POST", f"{url}/_search", retry.READING, headers=headers, form=params, reads=True
         )
         return self._ask(call)
+
+    def granted(self, resource_type: str, letters: str = "rs") -> bool:
+        """Whether our token opens that, by SMART's letters `cruds`; True where nobody says."""
+        return self.auth.granted(resource_type, letters)
 
     def capability(self) -> Answer:
         """The server's CapabilityStatement; an error status comes back as it is."""
@@ -247,15 +272,40 @@ class Server:
         return url
 
     def _ask(self, call: _Call) -> Answer:
-        patience = retry.Patience(self.limits.retries, self.sleep, self.clock, self.dice)
+        patience = retry.Patience(
+            self.limits.retries, self.sleep, self.clock, self.dice, self.manners.longest_wait
+        )
         return retry.persist(lambda: self._once(call), call.repeat, patience)
 
     def _once(self, call: _Call) -> Answer:
-        """One attempt; origin and credentials are taken anew for each."""
-        reply = exchange(
-            self.session, self._prepared(call), limits=self.limits, monotonic=self.monotonic
-        )
+        """One attempt; origin and credentials are taken anew for each.
+
+        A 401 renews what can be renewed, once: the server has done nothing of the request. One
+        redirect of a GET is followed within the origin: Epic answers the reading of a merged
+        Patient with one.
+        """
+        reply = self._sent(call)
+        if reply.status == 401 and self.auth.renew():
+            reply = self._sent(call)
+            if reply.status == 401:
+                self.auth.shut()
+        if reply.status in _REDIRECTS and call.method == "GET":
+            there = self._redirected(reply)
+            reply = self._sent(replace(call, url=there, params=None)) if there else reply
         return read(reply, body_needed=call.reads)
+
+    def _sent(self, call: _Call) -> Reply:
+        prepared = self._prepared(call)
+        self.pace.keep(self.manners.pause, self.sleep, self.monotonic)
+        return exchange(self.session, prepared, limits=self.limits, monotonic=self.monotonic)
+
+    def _redirected(self, reply: Reply) -> str:
+        """Where to, within the own origin; else empty, and the redirect is told as it is."""
+        try:
+            there = resolve(reply.url, reply.headers.get("Location", ""))
+            return there if same_origin(there, self.base_url) else ""
+        except BridgeError:
+            return ""
 
     def _prepared(self, call: _Call) -> requests.PreparedRequest:
         request = requests.Request(

@@ -18,10 +18,14 @@ import requests
 import urllib3
 
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.servers.guarded import Guarded, Overdue
+from fhirbridge.servers.network import Forbidden, Network, forbidden
 from fhirbridge.servers.origin import origin
 
 _PIECE = 65_536  # bytes that one read decompresses at most
 _PATIENCE = 5  # read timeouts that a whole body may take: a drip never trips the socket's own
+
+_OVERDUE = "the server's answer did not end in time"
 
 
 class Limits(Protocol):
@@ -65,9 +69,12 @@ class _Session(requests.Session):
         unbounded to prepare `Response.next`: a place for a decompression bomb."""
 
 
-def open_session() -> requests.Session:
+def open_session(network: Network, limits: Limits) -> requests.Session:
+    """Goes to what the policy allows; an answer has to end in some times the read timeout."""
     session = _Session()
     session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Guarded(network, seconds=_PATIENCE * limits.read_timeout))
     session.headers.clear()
     session.headers.update(
         {
@@ -129,7 +136,7 @@ def _body(
                 )
             )
         if monotonic() > deadline:
-            raise _lost("transient", "the server's answer did not end in time", "try later", server)
+            raise _lost("transient", _OVERDUE, "try later", server)
     return bytes(body)
 
 
@@ -139,6 +146,9 @@ def _told(fault: Exception, server: str) -> BridgeError:
     def among(*kinds: type[BaseException]) -> bool:
         return any(isinstance(root, kinds) for root in roots)
 
+    for root in roots:
+        if isinstance(root, Forbidden):
+            return forbidden(str(root), server)
     if among(ssl.SSLCertVerificationError):
         issue = _transient(
             "the server's certificate is not trusted", "check host name, clock and CA", server
@@ -156,6 +166,8 @@ def _told(fault: Exception, server: str) -> BridgeError:
         return Unreached(
             _transient("the server could not be reached", "check URL and firewall", server)
         )
+    if among(Overdue):
+        return _lost("transient", _OVERDUE, "try later", server)
     if among(urllib3.exceptions.ReadTimeoutError, requests.ReadTimeout):
         return _lost("transient", "the server did not answer in time", "try later", server)
     if among(urllib3.exceptions.DecodeError, http.client.IncompleteRead):

@@ -19,7 +19,7 @@ from fhirbridge.registry.records import Record
 from fhirbridge.registry.sites import Site
 from fhirbridge.registry.tombstones import Sign
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.mentions import Mention, mentions, stands_in, within
+from fhirbridge.sync.mentions import Mention, stands_in, within
 from fhirbridge.sync.source import resource_type
 from fhirbridge.sync.whose import Whose
 
@@ -105,7 +105,7 @@ class Gate:
     def about(self, entry: Entry) -> About:
         """Asked of what depends on nothing first, of Consent before data."""
         kind = resource_type(entry)
-        subjects, why = self._of(mentions(entry))
+        subjects, why = self._of(self.whose.mentions(entry))
         if kind == "Consent":
             self.known.clear()  # what it says counts for all that follows
         if why == "untold" and kind in _BEFORE_CONSENT:

@@ -80,11 +80,15 @@ class Work:
         people = (e.resource for e, i in found if source.resource_type(e) == "Patient" and not i)
         self.whose.count(person for person in people if person)
         self.unit.hold(self.reader.spoken_of(found))
+        self.reader.given, self.reader.tells = opened.facts, opened.tells
+        for entry, _ in found if opened.tells else ():  # whose a result is, is in its name
+            subject = self.whose.of_patient(entry.resource or {}, entry.root)
+            if is_person(entry) and isinstance(subject, Subject):
+                self.reader.remember(entry, entry.resource or {}, subject)
         for entry, _ in found:
             self.reader.targets.remember(
                 entry, (source.resource_type(entry), self.reader.source_id(entry))
             )
-        self.reader.given, self.reader.tells = opened.facts, opened.tells
         self.context.partial = opened.partial
         if not opened.asks or self.settled or self.waiting:
             return  # pages ask for nothing, and a replay was asked before
@@ -105,7 +109,9 @@ class Work:
             e for e, issues in ranked if not failed(issues) and e.position not in self.settled
         )
         self.reader.foresee(unsettled)
-        for entry, issues in [*targets_first(ranked[:data]), *targets_first(ranked[data:])]:
+        literals = self.whose.literals
+        first, then = (targets_first(some, literals) for some in (ranked[:data], ranked[data:]))
+        for entry, issues in [*first, *then]:
             if entry.position in self.settled:
                 told += self.as_told(entry, self.settled[entry.position])
             elif opened.kind == "batch":
@@ -163,7 +169,7 @@ class Work:
             self.unit.quarantine.release(self.message.id, position, part)
         return [line.entry for line in made]
 
-    def told(self, entry: Entry) -> ReceiptEntry:
+    def told(self, entry: Entry, subject_id: str | None = None) -> ReceiptEntry:
         return ReceiptEntry(
             entry.position,
             0,
@@ -172,19 +178,22 @@ class Work:
             source_id=self.reader.source_id(entry),
             identifier=None if is_person(entry) else source.identifier(entry.resource),
             mapping_version=self.mappings.version,
+            subject_id=subject_id,
         )
 
     def lines(self, entry: Entry, issues: list[Issue]) -> list[Line]:
-        told = self.told(entry)
-        if told.resource_type == "OperationOutcome":  # valid or not, it is no data
+        if source.resource_type(entry) == "OperationOutcome":  # valid or not, it is no data
+            told = self.told(entry)
             text = "; ".join(source.remarks(entry.resource or {})) or "no text"
             issue = Issue("remote", f"the server remarks: {text}", severity="warning")
             return [Line(replace(told, issues=(issue,)))]
         about = self.gate.about(entry)
+        told = self.told(entry, about.subject_id)
         if about.withheld:
-            nobody = replace(told, source_id=None, identifier=None, mapping_version=None)
+            nobody = replace(
+                told, subject_id=None, source_id=None, identifier=None, mapping_version=None
+            )
             return [Line(replace(nobody, issues=(about.withheld,)))]
-        told = replace(told, subject_id=about.subject_id)
         unread = self.opened.unread.get(entry.position)
         if unread is not None:
             return [Line(replace(told, issues=(*issues, unread)))]

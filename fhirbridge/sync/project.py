@@ -51,7 +51,7 @@ def project(
             block.resource["resourceType"],
             block.id,
             block.resource,
-            tokens=search_parameters.tokens({**block.resource, "id": block.id}),
+            tokens=search_parameters.tokens(block.resource),
             dates=search_parameters.intervals(block.resource),
             revision=stored.number,
         )
@@ -70,7 +70,7 @@ def blocks(mappings: MappingSet, stored: Stored, subject: Subject) -> dict[str, 
 
 def marks(block: Encoded) -> tuple[frozenset[Mark], frozenset[Mark]]:
     """Tokens and dates of the block as the search index holds them."""
-    found = search_parameters.tokens({**block.resource, "id": block.id})
+    found = search_parameters.tokens(block.resource)
     tokens = frozenset((name, system or "", value) for name, system, value in found)
     return tokens, frozenset(search_parameters.intervals(block.resource))
 

@@ -21,7 +21,7 @@ from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.consent import may_read, standing
 from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.ingest import FATES, Incoming, ingest
-from fhirbridge.sync.offered import offered, wanted
+from fhirbridge.sync.offered import not_granted, offered, wanted
 
 Tell = Callable[[str], None]
 
@@ -94,7 +94,9 @@ class Pull:
         lacking = [name for name in types if has is not None and name not in has]
         if lacking:
             self.tell(f"not asked for, as the server lists no such type: {', '.join(lacking)}")
-        has_it = [name for name in types if name not in lacking]
+        shut = not_granted(self.hospital.server, (name for name in types if name not in lacking))
+        self.reasons += [f"{name}: not granted: our token does not open it" for name in shut]
+        has_it = [name for name in types if name not in (*lacking, *shut)]
         return sorted(has_it, key=lambda name: (name != "Consent", name))  # it may allow the rest
 
     def patients(self, run: Run, subject: Subject) -> list[str]:

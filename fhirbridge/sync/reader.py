@@ -23,7 +23,6 @@ from fhirbridge.sync import source
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.facts import Facts, Line
 from fhirbridge.sync.judge import Asked, Tell
-from fhirbridge.sync.mentions import mentions
 from fhirbridge.sync.references import Targets
 from fhirbridge.sync.said import Said
 from fhirbridge.sync.whose import Whose
@@ -46,6 +45,7 @@ class Reader:
     tells: Mapping[int, Tell] = field(init=False, default_factory=dict)
     targets: Targets = field(init=False)
     ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
+    named: dict[int, str] = field(init=False, default_factory=dict)  # by position
     waits: set[tuple[str | None, str | None]] = field(init=False, default_factory=set)
     """Types and ids of what waits, of any source."""
 
@@ -84,6 +84,12 @@ class Reader:
 
     def source_id(self, entry: Entry) -> str:
         """A person's number stands in the vault alone: where only it names them, its pseudonym."""
+        name = self.named.get(entry.position)
+        if name is None:
+            name = self.named[entry.position] = self._source_id(entry)
+        return name
+
+    def _source_id(self, entry: Entry) -> str:
         if entry.position in self.tells and not is_person(entry):
             return f"{self.owner(entry)}|{source.source_id(entry)}"
         named = source.identifier(entry.resource)
@@ -104,7 +110,7 @@ class Reader:
 
     def spoken_of(self, found: Iterable[tuple[Entry, Any]]) -> Iterator[str]:
         for entry, _ in found:
-            for mention in mentions(entry):
+            for mention in self.whose.mentions(entry):
                 subject = self.whose.who(mention)
                 if subject is not None:
                     yield subject.id
@@ -226,4 +232,6 @@ def _numbers(fact: Decoded) -> list[tuple[str, str]]:
 
 def _without_numbers(fact: Decoded) -> Decoded:
     """A Patient's fields for the record: its identifiers stay in the vault."""
+    if "hospital_ids" not in fact.fields:
+        return fact
     return replace(fact, fields={n: v for n, v in fact.fields.items() if n != "hospital_ids"})

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
 from fhirbridge.registry.sites import Site
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.mentions import Mention, searched
+from fhirbridge.sync.mentions import Mention, literals, mentions, searched
 
 
 @dataclass
@@ -31,6 +32,20 @@ class Whose:
     known: dict[str, Subject] = field(default_factory=dict)  # by fullUrl and by Patient/id
     claimed: Counter[str] = field(default_factory=Counter)  # subjects, by Patients that claim them
     looked_up: dict[Mention, Subject | None] = field(default_factory=dict)
+    spoken_of: dict[int, tuple[Mention, ...]] = field(default_factory=dict)  # by position
+    referred_to: dict[int, list[str]] = field(default_factory=dict)  # by position
+
+    def mentions(self, entry: Entry) -> tuple[Mention, ...]:
+        """The persons of whom an entry of the message speaks."""
+        if entry.position not in self.spoken_of:
+            self.spoken_of[entry.position] = tuple(mentions(entry))
+        return self.spoken_of[entry.position]
+
+    def literals(self, entry: Entry) -> list[str]:
+        """The references of an entry of the message."""
+        if entry.position not in self.referred_to:
+            self.referred_to[entry.position] = literals(entry.resource)
+        return self.referred_to[entry.position]
 
     @cached_property
     def site(self) -> Site | None:

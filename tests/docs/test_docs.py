@@ -15,7 +15,7 @@ from fhirbridge.app import create_app
 from fhirbridge.cli import commands
 from fhirbridge.fhir.search_parameters import PARAMETERS
 from fhirbridge.mapping import codecs, crosswalk, parts, shape
-from fhirbridge.servers.auth import AUTHS
+from fhirbridge.servers.auth import KINDS
 from fhirbridge.study import definition
 from fhirbridge.sync import deliver, ingest
 from fhirbridge.web import logs
@@ -30,7 +30,16 @@ HOSTS = {
     "127.0.0.1", "fhirbridge.example.org", "hospital.example.org", "hl7.org", "loinc.org",
     "ucum.org", "keepachangelog.com", "semver.org",
 }  # fmt: skip
-ROUTES = ("/fhir", "/receipts", "/healthz", "/readyz", "/metrics", "/oauth/token", "/api/v1")
+ROUTES = (
+    "/connections",
+    "/fhir",
+    "/receipts",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/oauth/token",
+    "/api/v1",
+)
 _ABSOLUTE = re.compile(r"(?<![\w.:/})>*~$\"-])/[a-z][\w./{}-]*", re.IGNORECASE)
 _URL = re.compile(r"\bhttps?://[^\s`'\"<>)|,]+")
 _LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
@@ -215,7 +224,7 @@ def test_contributing_names_every_crash_point_and_what_its_rows_touch() -> None:
 
 def test_the_logins_are_named() -> None:
     row = next(x for x in reference("commands.md").splitlines() if "connection add" in x)
-    assert [kind for kind in AUTHS if f"`{kind}`" not in row] == []
+    assert [kind for kind in KINDS if f"`{kind}`" not in row] == []
 
 
 def targets(path: Path) -> list[str]:

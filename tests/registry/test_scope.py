@@ -85,6 +85,12 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.connections.set_options(h.connection.id, {}),
         "not-found",
     ),
+    "connections.set_login": (
+        lambda u, h: u.connections.set_login(h.connection.id, {}, secret="s"),
+        "not-found",
+    ),
+    "connections.learn": (lambda u, h: u.connections.learn(h.connection.id, {}), "not-found"),
+    "connections.published": (lambda u, h: u.connections.published(h.connection.id), None),
     "connections.all": (lambda u, h: u.connections.all(), []),
     "subjects.by_id": (lambda u, h: u.subjects.by_id(h.subject.id), None),
     "subjects.pseudonym": (lambda u, h: u.subjects.pseudonym(*MRN) == h.pseudonym, False),
@@ -294,6 +300,8 @@ def test_a_unit_without_a_site_may_use_sites_and_find_by_credentials_only(
         if name in ("clients.find", "signers.find", "signers.published", "tokens.find"):
             found = ASKS[name][0](unit, house)
             assert getattr(found, "site_id", None) == "id-0001"
+        elif name == "connections.published":  # public keys, of which this one has none
+            assert ASKS[name][0](unit, house) == {}
         else:
             assert _told(ASKS[name][0])(unit, house) == "configuration"
 

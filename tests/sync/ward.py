@@ -22,6 +22,7 @@ from fhirbridge.sandbox.faults import Hook
 from fhirbridge.sandbox.server import Hospital as Sandbox
 from fhirbridge.servers.auth import build
 from fhirbridge.servers.client import Server
+from fhirbridge.servers.network import Network
 from fhirbridge.settings import Settings
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.deliver import Deliver
@@ -158,7 +159,10 @@ def joined(registry: Registry, name: str, base: str, mappings: Path = MAPPINGS) 
     with registry.unit(site.id) as unit:
         connection = unit.connections.add("ward", base)
         unit.commit()
-    server = Server(base, auth=build("none", ""), limits=Settings(), sleep=lambda _: None)
+    here = Network.of("127.0.0.0/8")
+    server = Server(
+        base, auth=build("none", ""), limits=Settings(), network=here, sleep=lambda _: None
+    )
     return Hospital(registry, site, connection, Library(mappings).of_site(name), server)
 
 
