@@ -31,7 +31,7 @@ test: venv ## all tests but those that need a real HAPI FHIR server
 
 test-postgres: venv ## the tests that touch a database, on a PostgreSQL that they start and end
 	.venv/bin/python -m pytest -q -rs -n auto --database postgresql \
-		tests/registry tests/web tests/sync tests/journeys tests/commands
+		tests/registry tests/web tests/sync tests/journeys tests/commands tests/hl7v2
 
 check: venv ## lint, format, types, layers
 	.venv/bin/ruff check

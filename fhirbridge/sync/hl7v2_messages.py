@@ -68,7 +68,12 @@ def open_message(
         cause = f"the sending facility '{facility[:40]}' is none of this feed's"
         remedy = "add it to sending_facility of the site's hl7v2.yaml, or correct the sender"
         return _waiting(Issue("business-rule", cause, remedy, place="MSH-4"))
-    opened = Entries(mappings, message).opened()
+    try:
+        opened = Entries(mappings, message).opened()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
+        # A mistake of ours: without an answer its sender would repeat it for ever.
+        cause = f"it could not be read ({type(fault).__name__})"
+        return _waiting(Issue("exception", cause, "tell us its receipt; replay", place="MSH"))
     return _remarked(opened, [*_remarks(message, asked)])
 
 

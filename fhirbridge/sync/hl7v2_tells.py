@@ -209,8 +209,8 @@ def _parts(
         sent = total.name in group.shape.items
         if said or (sent and not (total.total and total.total.alone)):
             issues += _total(total, fields, traces, {**known, **fields}, group, placed)
-        elif not sent:
-            fields.pop(total.name, None)
+        elif not sent and isinstance(fields.get(total.name), Absent):
+            del fields[total.name]  # a message that says nothing of it
     read = [n for n in fields if n not in form.key]
     fate = "record" if read and not failed(records.totals(form, fields)) else fact.fate
     return replace(fact, fate=fate, fields=fields, traces=traces, issues=tuple(issues), nulls=nulls)

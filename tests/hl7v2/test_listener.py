@@ -129,6 +129,12 @@ def test_a_merge_is_found_by_both_numbers_and_not_turned_round(here: World) -> N
     assert {one.subject_id for one in here.records() if one.form == "assessment"} == {case.id}
 
 
+def test_a_total_alone_says_which_form_was_filled(here: World) -> None:
+    here.send(message("K1", 24, code="MSTSLE"))
+    (record,) = [one for one in here.records() if one.form == "assessment"]
+    assert (record.fields["msts_total"], record.fields["msts_form"]) == (24, "lower")
+
+
 def test_a_feed_may_ask_for_ae_where_something_waits(play: Open) -> None:
     with play({"connection": {"ack": "applied"}}) as here:
         waits = message("W1", 3, code="XPAIN")
