@@ -22,6 +22,7 @@ from fhirbridge.study.definition import near
 FOLDER = "hl7v2/"
 SYSTEMS = f"{FOLDER}coding-systems.csv"
 PART_OF = "hl7v2-part"
+BESIDE = {"approach": "approach-within-procedure", "purpose": "purpose-suggested"}
 SHAPES = (
     "person", "diagnosis", "procedure", "observation", "report", "given", "ordered", "part",
 )  # fmt: skip
@@ -42,6 +43,8 @@ class Shapes:
     systems: Mapping[str, str] = field(default_factory=dict)
     parts: Crosswalk | None = None
     feed: Feed = field(default_factory=Feed)
+    beside: Mapping[str, Crosswalk] = field(default_factory=dict)
+    """What a procedure's code says besides, by field of `surgery`."""
 
     def system(self, name: str) -> str:
         """The URI of a coding system by its name in table 0396; an unknown name is kept."""
@@ -62,7 +65,9 @@ def read(
             made += [found] if found else []
     own = f"sites/{site}/hl7v2.yaml"
     told = feed.load(files[own], name=own, faults=faults) if own in files else Feed()
-    return Shapes(tuple(made), _systems(files.get(SYSTEMS, "")), walks.get(PART_OF), told)
+    systems = _systems(files.get(SYSTEMS, ""))
+    beside = {name: walks[walk] for name, walk in BESIDE.items() if walk in walks}
+    return Shapes(tuple(made), systems, walks.get(PART_OF), told, beside)
 
 
 def _systems(text: str) -> Mapping[str, str]:

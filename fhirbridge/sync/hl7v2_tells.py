@@ -47,9 +47,25 @@ def _placed(fact: Decoded, placed: Placed) -> Decoded:
 def plain(mappings: MappingSet, placed: Placed, shape: Shape, *, review: bool) -> Tell:
     def tell(asked: Asked) -> list[Decoded]:
         facts = [_fracture(fact) for fact in _decoded(mappings, placed, asked)]
+        facts = [_beside(mappings, fact, placed) for fact in facts]
         return [_reviewed(mappings, fact) for fact in facts] if review else facts
 
     return tell
+
+
+def _beside(mappings: MappingSet, fact: Decoded, placed: Placed) -> Decoded:
+    """What the code of an operation says besides: its approach, and what it only suggests."""
+    if fact.form != "surgery" or fact.fate != "record":
+        return fact
+    fields, traces = dict(fact.fields), dict(fact.traces)
+    for name, walk in mappings.shapes.beside.items():
+        for coding in placed.resource["code"].get("coding", ()) if name not in fields else ():
+            line = walk.find(coding.get("system", ""), coding["code"])
+            if line is not None and line.reads:
+                rule = f"code by code/{walk.name}"
+                at = placed.place("Procedure.code")
+                fields[name], traces[name] = line.target, Trace(at, rule, name == "purpose")
+    return replace(fact, fields=fields, traces=traces)
 
 
 def _fracture(fact: Decoded) -> Decoded:
