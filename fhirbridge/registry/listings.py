@@ -6,7 +6,7 @@ stands. A mark of another site is as unknown as one that never was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -67,6 +67,29 @@ class ReceiptHead:
     source: str
     kind: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryHead:
+    """A delivery, what it carries and where to."""
+
+    id: str
+    connection: str
+    connection_id: str
+    resource_id: str
+    type: str
+    fhir_id: str
+    record_id: str
+    deleted: bool
+    state: str
+    cause: str | None
+    attempts: int
+    failures: int
+    not_before: datetime | None
+    remote_id: str | None
+    remote_version: str | None
+    issues: tuple[Issue, ...]
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +211,35 @@ class Listings:
         line = consent_tables.crosswalk_line.c
         rows = self.scope.select(consent_tables.crosswalk_line, CrosswalkLine)
         return self._page(CrosswalkLine, rows, (line.added_at, line.id), wanted)
+
+    def deliveries(
+        self,
+        wanted: Wanted,
+        *,
+        connection: str | None = None,
+        states: Collection[str] | None = None,
+        cause: str | None = None,
+        ids: Collection[str] | None = None,
+    ) -> Page[DeliveryHead]:
+        """By id. `connection` is its name."""
+        delivery, resource, there = tables.delivery.c, tables.resource.c, tables.connection.c
+        site = self.scope.site_id
+        joined = tables.delivery.join(
+            tables.resource,
+            (delivery.site_id == resource.site_id) & (delivery.resource_id == resource.id),
+        ).join(
+            tables.connection,
+            (delivery.site_id == there.site_id) & (delivery.connection_id == there.id),
+        )
+        of_resource = (resource.type, resource.fhir_id, resource.record_id, resource.deleted)
+        plain = [delivery[name] for name in DeliveryHead.__slots__ if name in delivery]
+        rows = select(*plain, *of_resource, there.name.label("connection")).select_from(joined)
+        rows = rows.where(delivery.site_id == site)
+        rows = rows if connection is None else rows.where(there.name == connection)
+        rows = rows if states is None else rows.where(delivery.state.in_(sorted(states)))
+        rows = rows if cause is None else rows.where(delivery.cause == cause)
+        rows = rows if ids is None else rows.where(delivery.id.in_(sorted(ids)))
+        return self._page(DeliveryHead, rows, (delivery.id,), wanted)
 
     def _page(
         self,

@@ -166,6 +166,9 @@ origin = Table(
     # could drop it only by rebuilding the table and all that points at it.
     *optional("subject_id", "record_id"),
     must("seen_at", Moment()),
+    may("seen_in"),
+    # Complete readings in a row that did not find it.
+    Column("missed", Integer, nullable=False, server_default="0"),
     primary("id"),
     unique("source", "resource_type", "source_id"),
     belongs("subject"),
@@ -282,6 +285,7 @@ sync_run = Table(
     must("reasons", Strings()),
     must("started_at", Moment()),
     may("ended_at", Moment()),
+    must("facts", Json()),
     primary("id"),
     belongs("connection"),
 )
@@ -308,6 +312,18 @@ cursor = Table(
     belongs("sync_run"),
 )
 
+# How far each stream of a connection has been read, over all runs.
+reading = Table(
+    "reading",
+    metadata,
+    *texts("site_id", "connection_id", "stream"),
+    *(may(name, Moment()) for name in ("since", "full_at")),
+    may("full_in"),
+    must("updated_at", Moment()),
+    primary("connection_id", "stream"),
+    belongs("connection"),
+)
+
 delivery = Table(
     "delivery",
     metadata,
@@ -317,6 +333,10 @@ delivery = Table(
     must("attempts", Integer()),
     must("issues", Issues()),
     must("updated_at", Moment()),
+    *optional("cause", "remote_sha256"),  # of what was read back there, without its stamps
+    must("failures", Integer()),
+    may("not_before", Moment()),
+    may("sent_body", Json()),
     primary("id"),
     unique("connection_id", "resource_id"),
     belongs("connection"),

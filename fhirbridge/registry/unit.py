@@ -22,13 +22,15 @@ from fhirbridge.registry.proposals import Origins, Proposals
 from fhirbridge.registry.receipts import Receipts
 from fhirbridge.registry.records import Name, Records
 from fhirbridge.registry.resources import Resources
-from fhirbridge.registry.runs import Cursors, Runs
+from fhirbridge.registry.runs import Cursors, Readings, Runs
 from fhirbridge.registry.scope import Scope
+from fhirbridge.registry.sightings import Sightings
 from fhirbridge.registry.sites import Clients, Connections, Sites
 from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects, hold
 from fhirbridge.registry.tombstones import Tombstones
 from fhirbridge.registry.traces import Traces
+from fhirbridge.registry.writability import Writability
 
 
 class Unit:
@@ -59,7 +61,10 @@ class Unit:
         self.history = History(scope)
         self.runs = Runs(scope)
         self.cursors = Cursors(scope)
+        self.readings = Readings(scope)
+        self.sightings = Sightings(scope)
         self.deliveries = Deliveries(scope)
+        self.writability = Writability(scope)
         self.listings = Listings(scope)
         self.tombstones = Tombstones(scope)
         self.traces = Traces(scope)

@@ -12,21 +12,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.servers import retry
-from fhirbridge.servers.answer import Answer, outcome_codes, outcome_text, read
+from fhirbridge.servers.answer import Answer, Redirected, outcome_codes, outcome_text, read
 from fhirbridge.servers.auth import Auth
 from fhirbridge.servers.manners import Manners, Pace
 from fhirbridge.servers.network import Network
 from fhirbridge.servers.origin import origin, resolve, same_origin
 from fhirbridge.servers.quirks import GENERIC, Quirks
 from fhirbridge.servers.retry import ComeBack, OutcomeUnknown
-from fhirbridge.servers.wire import Limits, Reply, exchange, open_session
+from fhirbridge.servers.wire import Limits, Reply, download, exchange, open_session
 
 __all__ = [
     "Answer",
@@ -35,6 +35,7 @@ __all__ = [
     "OutcomeUnknown",
     "Page",
     "PageExpired",
+    "Redirected",
     "Server",
     "outcome_text",
 ]
@@ -46,6 +47,7 @@ _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ABSOLUTE = re.compile(r"//|[A-Za-z][A-Za-z0-9+.-]*:")
 _JSON = {"Content-Type": "application/fhir+json"}
 _STRICT = {"Prefer": "handling=strict"}  # https://hl7.org/fhir/R4/search.html#errors
+_LONGEST_FILE = 86_400.0  # seconds; how slow it may come, the download itself looks at
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -157,6 +159,39 @@ class Server:
             self._expect("CapabilityStatement", answer)
         return answer
 
+    def exchange(
+        self,
+        method: str,
+        place: str,
+        params: Params | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """One request whose answer need not be FHIR, sent once; every status comes back."""
+        call = _Call(
+            method, self._own(place), retry.ONCE, params=params, headers=headers or {}, body=body
+        )
+        reply = self._sent(call)
+        return self._sent(call) if reply.status == 401 and self.auth.renew() else reply
+
+    def download(
+        self, url: str, sink: BinaryIO, *, accept: str, most: int, credentials: bool = True
+    ) -> Reply:
+        """A file of any size into `sink`. Only without credentials from another origin: which one,
+        the caller answers for."""
+        if credentials:
+            call = _Call("GET", self._own(url), retry.ONCE, headers={"Accept": accept})
+            request = self._prepared(call)
+        else:
+            origin(url, category="remote")
+            bare = requests.Request("GET", url, headers={"Accept": accept})
+            request = self.session.prepare_request(bare)
+        with open_session(self.network, self.limits, seconds=_LONGEST_FILE) as session:
+            return download(
+                session, request, sink, limits=self.limits, monotonic=self.monotonic, most=most
+            )
+
     def create(self, resource: dict[str, Any], *, if_none_exist: str | None) -> Answer:
         """POST; `if_none_exist` is a percent-encoded search that makes it repeatable, or None.
 
@@ -170,11 +205,15 @@ class Server:
         headers = {**_JSON, "If-None-Exist": condition}
         return self._ask(_Call("POST", url, retry.CONDITIONAL_CREATE, headers=headers, body=body))
 
-    def update(self, resource: dict[str, Any], *, version: str) -> Answer:
-        """PUT over exactly this version. Overtaken: 412 by R4, 409 by HAPI 8.4; both come back."""
+    def update(self, resource: dict[str, Any], *, version: str | None) -> Answer:
+        """PUT over exactly this version. Overtaken: 412 by R4, 409 by HAPI 8.4; both come back.
+        None where the server knows no versions: over whatever is there.
+        """
         kind = _checked(_TYPE, resource.get("resourceType"), "resource type")
         url = self._url(f"{kind}/{_checked(_ID, resource.get('id'), 'id')}")
-        headers = {**_JSON, "If-Match": f'W/"{_checked(_ID, version, "version")}"'}
+        headers = dict(_JSON)
+        if version is not None:
+            headers["If-Match"] = f'W/"{_checked(_ID, version, "version")}"'
         body = fhir_json.dump(resource)
         return self._ask(_Call("PUT", url, retry.VERSIONED_UPDATE, headers=headers, body=body))
 
@@ -190,12 +229,13 @@ class Server:
         *,
         start: str | None = None,
         max_pages: int = 10_000,
+        strict: bool = False,
     ) -> Iterator[Page]:
         """Every page of a search, or those from `start` on, a `next_url` kept earlier.
 
         A page whose next link is foreign, unreadable or seen before is refused as a whole.
         """
-        answer = self._first(path, params) if start is None else self._linked(start)
+        answer = self._linked(start) if start else self._first(path, params, strict=strict)
         seen = {answer.url} if start is None else {answer.url, start}
         for number in range(1, max_pages + 1):
             bundle = self._expect("Bundle", answer)
@@ -209,8 +249,8 @@ class Server:
             answer = self._linked(next_url)
         raise self._remote(f"the search has more than {max_pages} pages")
 
-    def _first(self, path: str, params: Params | None) -> Answer:
-        return self._refuse_errors(self.get(path, params))
+    def _first(self, path: str, params: Params | None, *, strict: bool) -> Answer:
+        return self._refuse_errors(self.get(path, params, strict=strict))
 
     def _linked(self, link: str) -> Answer:
         answer = self.get(link)

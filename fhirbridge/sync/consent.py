@@ -148,14 +148,15 @@ class Gate:
             return "withdrawn"
         subject = self.whose.who(mention)
         if subject is None:
-            return "withdrawn" if self._erased(mention) else ""
+            return "withdrawn" if self.erased_there(mention) else ""
         subjects[subject.id] = None
         if subject.id not in self.known:
             self.known[subject.id] = standing(self.whose.unit, subject.id)
         told = self.known[subject.id]
         return "" if told == "given" or (told == "untold" and not self.needs_record) else told
 
-    def _erased(self, mention: Mention) -> bool:
+    def erased_there(self, mention: Mention) -> bool:
+        """Whether it names somebody who was erased."""
         signs = self._signs(mention)
         if not signs or not self.has_tombstones:
             return False

@@ -13,6 +13,7 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import answers, source
 from fhirbridge.sync.accept import Context
+from fhirbridge.sync.beside import medications
 from fhirbridge.sync.conditions import Conditions
 from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.facts import Line, numbered
@@ -89,6 +90,7 @@ class Work:
             self.reader.targets.remember(
                 entry, (source.resource_type(entry), self.reader.source_id(entry))
             )
+        self.reader.medications = medications(entry for entry, issues in found if not issues)
         self.context.partial = opened.partial
         if not opened.asks or self.settled or self.waiting:
             return  # pages ask for nothing, and a replay was asked before

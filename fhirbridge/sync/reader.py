@@ -21,6 +21,7 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import Identifier
 from fhirbridge.sync import source
 from fhirbridge.sync.accept import Context
+from fhirbridge.sync.beside import inlined
 from fhirbridge.sync.facts import Facts, Line
 from fhirbridge.sync.judge import Asked, Tell
 from fhirbridge.sync.references import Targets
@@ -43,6 +44,8 @@ class Reader:
     given: Mapping[int, list[Decoded]] = field(init=False, default_factory=dict)
     """Facts that the message's format told itself, by position."""
     tells: Mapping[int, Tell] = field(init=False, default_factory=dict)
+    medications: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
+    """Those of the message, by the names that references use."""
     targets: Targets = field(init=False)
     ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
     named: dict[int, str] = field(init=False, default_factory=dict)  # by position
@@ -79,7 +82,8 @@ class Reader:
         source = self.identity(entry, resource)
         tell = self.tells.get(entry.position)
         if tell is None:
-            return decode(self.mappings, resource, source=source, root=entry.root, refer=refer)
+            whole = inlined(resource, self.medications)
+            return decode(self.mappings, whole, source=source, root=entry.root, refer=refer)
         return tell(Asked(resource, self.unit, self.holder(entry, resource), source, refer))
 
     def source_id(self, entry: Entry) -> str:
@@ -153,7 +157,7 @@ class Reader:
 
         found = decode(
             self.mappings,
-            resource,
+            inlined(resource, self.medications),
             source=self.identity(entry, resource),
             root=entry.root,
             refer=refer,

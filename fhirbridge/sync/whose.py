@@ -53,7 +53,8 @@ class Whose:
 
     def count(self, patients: Iterable[Mapping[str, Any]]) -> None:
         """Look through a message's Patients first: two of them for one subject are a riddle."""
-        found = [self.of_patient(patient, "") for patient in patients]
+        lasting = (one for one in patients if not _replaced(one))
+        found = [self.of_patient(patient, "") for patient in lasting]
         self.claimed.update(one.id for one in found if isinstance(one, Subject))
 
     @property
@@ -149,6 +150,12 @@ class Whose:
     def of_record(self, record_id: str) -> Subject | None:
         record = self.unit.records.get(record_id)
         return self.unit.subjects.by_id(record.subject_id) if record else None
+
+
+def _replaced(patient: Mapping[str, Any]) -> bool:
+    """Inactive, and merged into another: no riddle beside the one that took its place."""
+    links = patient.get("link", ())
+    return patient.get("active") is False and any(one.get("type") == "replaced-by" for one in links)
 
 
 def _unknown(at: str) -> Issue:

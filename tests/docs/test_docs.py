@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import click
@@ -15,6 +16,7 @@ from fhirbridge.app import create_app
 from fhirbridge.cli import commands
 from fhirbridge.fhir.search_parameters import PARAMETERS
 from fhirbridge.mapping import codecs, crosswalk, parts, shape
+from fhirbridge.registry import deliveries
 from fhirbridge.servers.auth import KINDS
 from fhirbridge.study import definition
 from fhirbridge.sync import deliver, ingest
@@ -154,6 +156,8 @@ def test_the_fates_are_those_in_the_reference() -> None:
 
 def test_the_ends_of_a_delivery_are_in_the_reference() -> None:
     assert [s for s in deliver.STATES if f"`{s}`" not in reference("commands.md")] == []
+    told = first_cells(section(reference("deliver.md"), "What becomes of each"))
+    assert told == {*deliver.STATES, *get_args(deliveries.Cause)}
 
 
 def test_the_categories_answer_as_the_reference_says() -> None:

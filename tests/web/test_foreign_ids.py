@@ -46,6 +46,7 @@ class House:
     line: str
     provenance: str
     connection: str  # without keys: those of one that signs are for all to see
+    delivery: str
 
 
 @pytest.fixture
@@ -65,15 +66,17 @@ def house(door: Sender) -> House:
     added = door("POST", "/api/v1/crosswalk-additions", {**sent, **DECISION}, Content_Type=JSON)
     made = door("GET", f"/fhir/Provenance?target={found['resourceType']}/{found['id']}").get_json()
     others = [Sender.at(door.app, name) for name in ("beta", "gamma")]
+    with door.service.registry.unit(door.site_id) as unit:
+        ward = unit.connections.add("ward", "https://hospital.example.org/fhir")
+        row = unit.resources.of_record(record)[0]
+        delivery = unit.deliveries.put(ward.id, row.id, state="dead", cause="refused").id
+        unit.commit()
     for other in others:
         other.enrol("S-1", "4711")
     identifier = next(i["value"] for i in found["identifier"] if i["system"] == RECORD)
     more = (receipt["message_id"], held, proposal, added.get_json()["id"])
     provenance = made["entry"][0]["resource"]["id"]
-    with door.service.registry.unit(door.site_id) as unit:
-        connection = unit.connections.add("hapi", "https://hospital.example/fhir").id
-        unit.commit()
-    last = (*more, provenance, connection)
+    last = (*more, provenance, ward.id, delivery)
     return House(door, *others, found["id"], receipt["id"], record, identifier, *last)
 
 
@@ -98,8 +101,9 @@ CASES: dict[str, Of] = {
     "/api/v1/proposals/<id>/refuse": lambda house: house.proposal,
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
-    "/connections/<id>/jwks.json": lambda house: house.connection,
+    "/api/v1/deliveries/<id>": lambda house: house.delivery,
     "/api/v1/subjects/<study_id>/visits": lambda house: "S-7",
+    "/connections/<id>/jwks.json": lambda house: house.connection,
 }
 FILLED = {"<type>": "Observation", "<number>": "1"}
 # Public keys, the same for everyone (test_hospital_logins.py); here of a connection that has none.
@@ -108,7 +112,7 @@ PUBLIC = ("/connections/<id>/jwks.json",)
 NAMES = {"/fhir/<type>/<id>": "PUT", "/fhir/<type>/<id>/$validate": "POST"}
 NOUNS = (
     "receipts", "messages", "quarantine", "subjects", "records", "proposals", "replays",
-    "crosswalk-additions",
+    "crosswalk-additions", "deliveries", "deliveries/retry",
 )  # fmt: skip
 # Rules without an id in them; an id in their query or body is a line of QUESTIONS.
 WITHOUT_IDS = {
@@ -151,6 +155,7 @@ MARKS: dict[str, Of] = {
     "records": lambda house: house.record,
     "proposals": lambda house: house.proposal,
     "crosswalk-additions": lambda house: house.line,
+    "deliveries": lambda house: house.delivery,
 }
 # An id of A in the query or the body: method, URL and body of it.
 QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
@@ -199,6 +204,10 @@ QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
     "receipts by identifier": (
         lambda h: h.identifier,
         lambda id: ("GET", f"/api/v1/receipts?identifier={RECORD}%7C{id}", None),
+    ),
+    "a delivery that is tried again": (
+        lambda h: h.delivery,
+        lambda id: ("POST", "/api/v1/deliveries/retry", {"by": "nurse", "ids": [id]}),
     ),
     "a resource's own id": (lambda h: h.resource, lambda id: ("POST", "/fhir", bundle(_sent(id)))),
 }
