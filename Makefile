@@ -31,7 +31,7 @@ test: venv ## all tests but those that need a real HAPI FHIR server
 
 test-postgres: venv ## the tests that touch a database, on a PostgreSQL that they start and end
 	.venv/bin/python -m pytest -q -rs -n auto --database postgresql \
-		tests/registry tests/web tests/sync tests/journeys tests/commands
+		tests/registry tests/web tests/sync tests/journeys tests/commands tests/hl7v2
 
 test-brokers: venv ## background jobs over a real RabbitMQ and a real Redis, started and ended by the tests
 	.venv/bin/python -m pytest -q -m broker tests
@@ -57,6 +57,6 @@ bench: venv ## the benchmarks of the README's figures
 	.venv/bin/python -m bench
 
 clean: ## remove what make has made
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/hapi/target bench/reference/target
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/hapi/target tests/hl7v2/peer/target bench/reference/target
 	rm -rf ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,3 +24,8 @@ def pytest_addoption(parser: Any) -> None:
         help="another file of cases of tables, of the form of tests/formats/csv-cases/cases.json,"
         " with its files beside it",
     )
+    parser.addoption(
+        "--hl7v2-cases",
+        metavar="FILE",
+        help="another file of HL7 v2 cases, of the form of tests/hl7v2/cases.json",
+    )

@@ -19,7 +19,7 @@ LAYERS = (
     ("mapping", "formats"),
     ("registry", "servers", "library"),
     ("sync", "book", "api"),
-    ("web", "jobs", "sandbox"),
+    ("web", "jobs", "sandbox", "listener"),
     ("app",),
     ("commands",),
     ("cli",),

@@ -168,6 +168,15 @@ CONVERSIONS: Mapping[tuple[str, str], Decimal] = MappingProxyType(
 """Exact factors between UCUM units of one kind (https://ucum.org/ucum)."""
 
 
+def converted(value: Decimal, factor: Decimal) -> Decimal:
+    """Times the factor; a power of ten moves the point, and adds no digit: 3.50 cm are 35.0 mm."""
+    power = factor.adjusted()
+    if factor != Decimal(1).scaleb(power):
+        return value * factor
+    moved = value.scaleb(power)
+    return moved.quantize(Decimal(1)) if moved.as_tuple().exponent > 0 else moved  # type: ignore[operator]
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """Quantity in the field's unit. A unit of the same kind is converted exactly; any other is a
@@ -196,7 +205,7 @@ class Quantity:
         factor = CONVERSIONS.get((given, self.unit)) if raw.get("system", UCUM) == UCUM else None
         exact = Number(whole=False).read(told)
         if factor is not None and not isinstance(exact, Fault):
-            return Number(self.whole).read(exact * factor)
+            return Number(self.whole).read(converted(Decimal(exact), factor))
         if isinstance(number, Fault):
             return number
         cause = f"the unit '{given}' is not '{self.unit}'"

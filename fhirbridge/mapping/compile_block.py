@@ -291,6 +291,7 @@ class _Body:
         self.source.add(f"made.block = {block.name!r}", "made.fields = fields")
         self.source.add("made.traces = traces", f"made.patient = {patient}")
         self.source.add(f"made.nulls = {self.source.constant('no_nulls', frozenset())}")
+        self.source.add(f"made.promotes = {self.source.constant('no_nulls', frozenset())}")
         self.source.add("made.__class__ = Decoded", "return made")
 
 

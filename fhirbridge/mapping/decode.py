@@ -40,6 +40,7 @@ class Decoded:
     traces: Mapping[str, Trace] = field(default_factory=dict)
     patient: Mapping[str, Any] | None = None
     nulls: frozenset[str] = frozenset()  # fields that a format with a word for it takes back
+    promotes: frozenset[str] = frozenset()  # fields whose waiting value its source says is final
 
 
 def decode(

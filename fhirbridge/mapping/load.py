@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from fhirbridge import lined_yaml
-from fhirbridge.mapping import crosswalk
+from fhirbridge.mapping import crosswalk, read_shapes
 from fhirbridge.mapping.read_file import FileReader
 from fhirbridge.mapping.spec import FormMapping, MappingSet
 from fhirbridge.outcome import BridgeError, Issue
@@ -20,7 +20,10 @@ from fhirbridge.study import definition
 from fhirbridge.study.definition import Study, near
 
 _NOT_FORMS = ("study.yaml", "names.yaml")
-_READ = re.compile(r"[^/]+\.yaml|crosswalks/[^/]+\.csv|sites/[^/]+/(?!systems\.csv)[^/]+\.csv")
+_READ = re.compile(
+    r"[^/]+\.yaml|crosswalks/[^/]+\.csv|sites/[^/]+/(?!systems\.csv)[^/]+\.csv"
+    r"|hl7v2/([^/]+\.yaml|coding-systems\.csv)|sites/[^/]+/hl7v2\.yaml"
+)
 # What a site says of its own files: read by who reads those, and counted in the version.
 _TABLES = re.compile(r"sites/([^/]+)/((?:columns|redcap)[^/]*|absence)\.csv")
 _WHERE = "put a .yaml beside study.yaml, a crosswalk into crosswalks/ or sites/<site>/"
@@ -55,6 +58,7 @@ def load(files: Mapping[str, str], *, site: str = "") -> MappingSet:
             faults.append(Issue("configuration", cause, remedy, place=document.place(("form",))))
         elif mapping is not None:
             made[mapping.name] = mapping
+    shapes = read_shapes.read(files, site, names, walks, faults)
     faults += _places(study, made, files["study.yaml"]) if not faults else []
     if faults:
         raise BridgeError(*dict.fromkeys(faults))  # two rows may tell the same of one crosswalk
@@ -66,6 +70,7 @@ def load(files: Mapping[str, str], *, site: str = "") -> MappingSet:
         _version(files, site),
         _tables(files, site),
         walks,
+        shapes,
     )
 
 

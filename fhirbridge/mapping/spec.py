@@ -160,6 +160,7 @@ class MappingSet:
     version: str
     tables: Mapping[str, str] = field(default_factory=dict)
     walks: Mapping[str, Any] = field(default_factory=dict)
+    shapes: Any = None  # `mapping.read_shapes.Shapes`: how HL7 v2 becomes FHIR at this site
     writers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     readers: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -30,6 +30,7 @@ class _Identity:
     hash: str
     cipher: bytes
     subject_id: str
+    retired_at: datetime | None
 
 
 # Without their keys, so that new rows of others may still point to them.
@@ -89,6 +90,7 @@ class Subjects:
             cipher=self.scope.vault.seal(plain, place=self._place(subject_id)),
             subject_id=subject_id,
             created_at=self.scope.clock(),
+            retired_at=None,
         )
         return fresh or self._owner(hashed) == subject_id
 
@@ -106,6 +108,19 @@ class Subjects:
         owner = self._owner(self._hash(system, value))
         return None if owner is None else self.by_id(owner)
 
+    def retire(self, system: str, value: str) -> bool:
+        """The number is one of before: its person has another now. False where it was so
+        already."""
+        identity = tables.subject_identity
+        named = self.scope.update(identity).where(
+            identity.c.hash == self._hash(system, value), identity.c.retired_at.is_(None)
+        )
+        return self.scope.affected(named.values(retired_at=self.scope.clock())) == 1
+
+    def is_old(self, system: str, value: str) -> bool:
+        found = self.scope.row(tables.subject_identity, _Identity, hash=self._hash(system, value))
+        return found is not None and found.retired_at is not None
+
     def by_id(self, subject_id: str) -> Subject | None:
         return self.scope.row(tables.subject, Subject, id=subject_id)
 
@@ -120,6 +135,13 @@ class Subjects:
         rows = self.scope.select(tables.subject_identity, _Identity)
         held = rows.where(tables.subject_identity.c.subject_id == subject_id)
         return sorted(self._plain(row) for row in self.scope.many(_Identity, held))
+
+    def told(self, subject_id: str) -> list[tuple[str, str, bool]]:
+        """The identities in the clear, and whether each is one of before; in order."""
+        rows = self.scope.select(tables.subject_identity, _Identity)
+        held = rows.where(tables.subject_identity.c.subject_id == subject_id)
+        found = self.scope.many(_Identity, held)
+        return sorted((*self._plain(row), row.retired_at is not None) for row in found)
 
     def _plain(self, row: _Identity) -> tuple[str, str]:
         opened = self.scope.vault.unseal(row.cipher, place=self._place(row.subject_id))

@@ -75,6 +75,7 @@ subject_identity = Table(
     must("cipher", LargeBinary()),
     must("subject_id"),
     must("created_at", Moment()),
+    may("retired_at", Moment()),  # merged into another number of the same person
     primary("hash"),
     belongs("subject"),
     Index(None, "site_id", "subject_id"),

@@ -13,6 +13,7 @@ from fhirbridge.registry.audit import Audit, Trail
 from fhirbridge.registry.crosswalk_lines import CrosswalkLines
 from fhirbridge.registry.deliveries import Deliveries
 from fhirbridge.registry.erasures import Erasures
+from fhirbridge.registry.feeds import Feeds
 from fhirbridge.registry.history import History
 from fhirbridge.registry.jobs import Jobs
 from fhirbridge.registry.leases import Leases
@@ -52,6 +53,7 @@ class Unit:
         self.assertions = Assertions(scope)
         self.tokens = Tokens(scope)
         self.connections = Connections(scope)
+        self.feeds = Feeds(scope)
         self.subjects = Subjects(scope)
         self.messages = Messages(scope)
         self.receipts = Receipts(scope)

@@ -194,6 +194,8 @@ class _Merge:
         before = dict(found.fields if found else beginning(context.mappings.study.form(said.form)))
         owners = context.unit.proposals.accepted(record_id) if found else {}
         after, waits, taken = self._merged(before, owners)
+        promoted = self._promoted(record_id, owners)
+        after |= {one.field: one.value for one in promoted}
         wrong = _judged(context, self.subject, said.form, after)
         lonely = self._lonely(after, taken) if failed(wrong) else {}
         if lonely:  # of what came in parts, the part that cannot stand alone waits for the other
@@ -206,6 +208,8 @@ class _Merge:
         if found is None or found.status == "withdrawn" or not _same(before, after):
             for name in taken:
                 self._propose(record_id, name, "accepted")
+            for one in promoted:
+                context.unit.proposals.set_status(one.id, "accepted")
             record = Record(self.subject.study_id, said.form, _values(after))
             made = Accepted(
                 "applied",
@@ -283,6 +287,18 @@ class _Merge:
                 at = self.said.traces[name].expression if name in self.said.traces else name
                 yield Issue("conflict", cause, remedy, at)
 
+    def _promoted(self, record_id: str, owners: Mapping[str, Proposal]) -> list[Proposal]:
+        """What waits of this origin and is final by its word; what another has said stays."""
+        if not self.said.promotes:
+            return []
+        waiting = self.context.unit.proposals.waiting(record_id)
+        own = [one for one in waiting if one.origin_id == self.origin.id]
+        free = [n for n in self.said.promotes if n not in owners or self._owns(owners[n])]
+        return [one for one in own if one.field in free]
+
+    def _owns(self, owner: Proposal) -> bool:
+        return owner.origin_id == self.origin.id
+
     def _drops(self, name: str, owners: Mapping[str, Proposal]) -> bool:
         """A field that this origin gave and takes back, or, read without a fault, gives no more: a
         correction."""
@@ -299,7 +315,7 @@ class _Merge:
         """What waits of this origin: each value once, and what it says no more is superseded."""
         unit, new = self.context.unit, dict(waits)
         for one in unit.proposals.waiting(record_id):
-            if one.origin_id != self.origin.id:
+            if one.origin_id != self.origin.id or one.field in self.said.promotes:
                 continue
             said = self.said.fields
             if one.field in new and _same(one.value, records.value_to_json(said[one.field])):

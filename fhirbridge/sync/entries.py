@@ -47,6 +47,7 @@ class Work:
     settled: dict[int, list[ReceiptEntry]] = field(init=False)  # of a replay, by position
     waiting: dict[int, set[int]] = field(init=False)  # of a replay, parts by position
     reader: Reader = field(init=False)
+    opened: Opened = field(init=False)
 
     def __post_init__(self) -> None:
         unit, message = self.unit, self.message
@@ -76,15 +77,19 @@ class Work:
 
         Raises `BridgeError` where a request that must be done whole cannot be.
         """
-        found = opened.entries
+        self.opened, found = opened, opened.entries
         people = (e.resource for e, i in found if source.resource_type(e) == "Patient" and not i)
         self.whose.count(person for person in people if person)
         self.unit.hold(self.reader.spoken_of(found))
+        self.reader.given, self.reader.tells = opened.facts, opened.tells
+        for entry, _ in found if opened.tells else ():  # whose a result is, is in its name
+            subject = self.whose.of_patient(entry.resource or {}, entry.root)
+            if is_person(entry) and isinstance(subject, Subject):
+                self.reader.remember(entry, entry.resource or {}, subject)
         for entry, _ in found:
             self.reader.targets.remember(
                 entry, (source.resource_type(entry), self.reader.source_id(entry))
             )
-        self.reader.given = opened.facts
         self.reader.medications = medications(entry for entry, issues in found if not issues)
         self.context.partial = opened.partial
         if not opened.asks or self.settled or self.waiting:
@@ -147,7 +152,8 @@ class Work:
     def settle(self, position: int, lines: list[Line]) -> list[ReceiptEntry]:
         """Numbered lines of a receipt. What of the entry waits is held, and nothing else of it."""
         waits: set[int] = set()
-        made = numbered(lines)
+        place = self.opened.places.get(position)
+        made = numbered(line.placed(place) if place else line for line in lines)
         for line in made:
             told = line.entry
             if line.waits:
@@ -190,12 +196,20 @@ class Work:
                 told, subject_id=None, source_id=None, identifier=None, mapping_version=None
             )
             return [Line(replace(nobody, issues=(about.withheld,)))]
+        unread = self.opened.unread.get(entry.position)
+        if unread is not None:
+            return [Line(replace(told, issues=(*issues, unread)))]
         fault = self.conditions.faults.get(entry.position)
         if fault is not None:
             return [Line(replace(told, issues=(fault,)))]
         if failed(issues) or entry.resource is None:
             why = tuple(issues) or (_no_resource(entry),)
             return [Line(replace(told, fate="quarantined", issues=why), why)]
+        act = self.opened.acts.get(entry.position)
+        if act is not None:
+            done = act(self.unit, self.message.source)
+            told = replace(told, fate=done.fate, issues=done.issues, subject_id=done.subject_id)
+            return [Line(told, done.issues if done.fate == "quarantined" else ())]
         existing = self.conditions.exists.get(entry.position)
         if existing is not None:
             told = replace(told, record_id=existing.record_id, rule=existing.block)
@@ -214,7 +228,9 @@ class Work:
             self.unit.quarantine.supersede(
                 origin.source, origin.resource_type, origin.source_id, by=self.message.id
             )
-        return self.reader.read(told, entry, entry.resource, origin)
+        warned = tuple(issues)
+        read = self.reader.read(told, entry, entry.resource, origin)
+        return [line.warned(warned) for line in read] if warned else read
 
 
 def _rank(entry: Entry) -> int:

@@ -25,6 +25,15 @@ class Line:
     entry: ReceiptEntry
     waits: tuple[Issue, ...] = ()
 
+    def placed(self, place: Callable[[Issue], Issue]) -> Line:
+        """The same, its issues where they stand in the message's own words."""
+        issues = tuple(map(place, self.entry.issues))
+        return Line(replace(self.entry, issues=issues), tuple(map(place, self.waits)))
+
+    def warned(self, issues: tuple[Issue, ...]) -> Line:
+        """The same, with what must be said of the entry besides."""
+        return replace(self, entry=replace(self.entry, issues=(*issues, *self.entry.issues)))
+
 
 def numbered(lines: Iterable[Line]) -> list[Line]:
     """The lines by what became of them: the first stands for the entry. Parts have even numbers;

@@ -5,7 +5,7 @@ before anything is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,42 @@ from fhirbridge.fhir.bundle import Entry
 from fhirbridge.fhir.capability import MOST_ENTRIES
 from fhirbridge.fhir.door import door
 from fhirbridge.mapping.decode import Decoded
+from fhirbridge.mapping.referring import Refer
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.subjects import Subject
+from fhirbridge.registry.unit import Unit
 
 _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
 # Of a page, what says nothing of its entries: for a fault there no resource is given up. Where the
 # next page is, the client has judged for itself.
 _COVER = re.compile(r"Bundle\.(id|meta|language|identifier|timestamp|total|link)\b")
 PUSHED = ("transaction", "batch", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a format that tells its facts itself may look at: the entry's resource, what is known of
+    the subject, and how the entry is called (`source`)."""
+
+    resource: Mapping[str, Any]
+    unit: Unit
+    subject: Subject | None
+    source: str
+    refer: Refer
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an entry that is no data did, for the source that sent it: its fate, and why."""
+
+    fate: str
+    issues: tuple[Issue, ...] = ()
+    subject_id: str | None = None
+
+
+Tell = Callable[[Asked], list[Decoded]]
+Act = Callable[[Unit, str], Done]
+Place = Callable[[Issue], Issue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +60,10 @@ class Opened:
 
     `facts` are those, by position, that a format told itself; what it did not is decoded from the
     entry's resource. `partial`: what an entry does not say stays as it was.
+
+    `tells` are facts that the format tells only when it is asked, as they hang on what is known;
+    `acts` are entries that are no data (a merge of two numbers), `unread` those that no rule reads.
+    `places` says of an entry's issues where they stand in the format's own words.
     """
 
     kind: str
@@ -38,6 +71,10 @@ class Opened:
     invalid: frozenset[int] = frozenset()
     facts: Mapping[int, list[Decoded]] = field(default_factory=dict)
     partial: bool = False
+    tells: Mapping[int, Tell] = field(default_factory=dict)
+    acts: Mapping[int, Act] = field(default_factory=dict)
+    unread: Mapping[int, Issue] = field(default_factory=dict)
+    places: Mapping[int, Place] = field(default_factory=dict)
 
     @property
     def asks(self) -> bool:

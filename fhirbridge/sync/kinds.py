@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.registry.messages import Message
-from fhirbridge.sync import fhir_messages, ndjson_messages, rows
+from fhirbridge.sync import fhir_messages, hl7v2_messages, ndjson_messages, rows
 from fhirbridge.sync.judge import Opened
 
 
@@ -49,6 +49,7 @@ class Kind(Protocol):
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         **dict.fromkeys(("push", "put", "message", "page"), fhir_messages),
+        "hl7v2": hl7v2_messages,
         "ndjson": ndjson_messages,
         rows.KIND: rows,
     }

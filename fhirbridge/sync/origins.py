@@ -34,6 +34,8 @@ class Origins:
             stamped = None  # the stamp that it bears is ours
         if seen and seen.last_updated and stamped and stamped < seen.last_updated:
             return None
+        if seen and _goes_back(seen.version_id, meta.get("versionId")):
+            return None
         return self.unit.origins.put(
             self.source,
             resource["resourceType"],
@@ -56,3 +58,12 @@ class Origins:
             if one.source == self.source and one.resource_type == row.type and one.id in ids
         ]
         return behind[0] if len(behind) == 1 else None
+
+
+SETTLED, OPEN = "v2-settled", "v2-open"
+"""The versions of an HL7 v2 result, which has no other: final, corrected or withdrawn; and what
+came before that. A status never goes back."""
+
+
+def _goes_back(seen: str | None, now: object) -> bool:
+    return seen == SETTLED and now == OPEN

@@ -9,6 +9,7 @@ from typing import Any
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.decode import Decoded, decode
 from fhirbridge.mapping.path import Path
+from fhirbridge.mapping.referring import Refer
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
 from fhirbridge.registry.proposals import Origin
@@ -22,6 +23,7 @@ from fhirbridge.sync import source
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.beside import inlined
 from fhirbridge.sync.facts import Facts, Line
+from fhirbridge.sync.judge import Asked, Tell
 from fhirbridge.sync.numbers import checked
 from fhirbridge.sync.references import Targets
 from fhirbridge.sync.said import Said
@@ -42,6 +44,7 @@ class Reader:
     updates: Mapping[int, ResourceRow] = field(default_factory=dict)
     given: Mapping[int, list[Decoded]] = field(init=False, default_factory=dict)
     """Facts that the message's format told itself, by position."""
+    tells: Mapping[int, Tell] = field(init=False, default_factory=dict)
     medications: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
     """Those of the message, by the names that references use."""
     targets: Targets = field(init=False)
@@ -63,14 +66,7 @@ class Reader:
         given = self.given.get(entry.position)
         if given is not None:
             given = [checked(self.whose, fact) for fact in given]
-        given = given or self.ahead.pop(entry.position, None)
-        decoded = given or decode(
-            self.mappings,
-            inlined(resource, self.medications),
-            source=self.identity(entry, resource),
-            root=entry.root,
-            refer=refer,
-        )
+        decoded = given or self.ahead.pop(entry.position, None) or self.told(entry, resource, refer)
         numbers = [one for fact in decoded for one in _numbers(fact)]
         return Facts(
             self.context,
@@ -82,6 +78,14 @@ class Reader:
             root=entry.root,
         ).lines()
 
+    def told(self, entry: Entry, resource: Mapping[str, Any], refer: Refer) -> list[Decoded]:
+        source = self.identity(entry, resource)
+        tell = self.tells.get(entry.position)
+        if tell is None:
+            whole = inlined(resource, self.medications)
+            return decode(self.mappings, whole, source=source, root=entry.root, refer=refer)
+        return tell(Asked(resource, self.unit, self.holder(entry, resource), source, refer))
+
     def source_id(self, entry: Entry) -> str:
         """A person's number stands in the vault alone: where only it names them, its pseudonym."""
         name = self.named.get(entry.position)
@@ -90,11 +94,23 @@ class Reader:
         return name
 
     def _source_id(self, entry: Entry) -> str:
+        if entry.position in self.tells and not is_person(entry):
+            return f"{self.owner(entry)}|{source.source_id(entry)}"
         named = source.identifier(entry.resource)
         if not is_person(entry) or named is None or (entry.resource or {}).get("id"):
             return source.source_id(entry)
         system, _, value = named.partition("|")
         return self.unit.subjects.pseudonym(system, value)
+
+    def owner(self, entry: Entry) -> str:
+        """Whose it is, as a part of its name: a sender's own numbers need not be unique beyond a
+        person (accession 123456 in every message: reportstream 7677)."""
+        resource = entry.resource or {}
+        subject = self.holder(entry, resource)
+        if subject is not None:
+            return subject.id
+        named = resource.get("subject", {}).get("identifier")
+        return self.unit.subjects.pseudonym(named["system"], named["value"]) if named else ""
 
     def spoken_of(self, found: Iterable[tuple[Entry, Any]]) -> Iterator[str]:
         for entry, _ in found:
@@ -130,6 +146,8 @@ class Reader:
 
     def decoded_ahead(self, entry: Entry, resource: Mapping[str, Any]) -> list[Decoded]:
         """Its facts that are records; nothing of what depends on other resources."""
+        if entry.position in self.tells:
+            return []
         if entry.position in self.given:
             return [fact for fact in self.given[entry.position] if fact.fate == "record"]
         asked: list[str] = []
@@ -154,6 +172,9 @@ class Reader:
         for fact in self.given.get(entry.position, ()):
             known = self.whose.of_reference(fact.patient, entry.root)
             return known if isinstance(known, Subject) else None
+        if entry.position in self.tells and isinstance(resource.get("subject"), Mapping):
+            named = self.whose.of_reference(resource["subject"], entry.root)
+            return named if isinstance(named, Subject) else None
         for path in self.patients(entry):
             found = next(path.read(resource, root=entry.root), None)
             if found is not None and isinstance(found.value, Mapping):

@@ -30,6 +30,7 @@ class Said:
     unread: frozenset[str]
     patient: Mapping[str, Any] | None
     nulls: frozenset[str] = frozenset()  # the fields whose values are taken back
+    promotes: frozenset[str] = frozenset()  # those of which what waits is final now
 
 
 def together(mappings: MappingSet, facts: Iterable[Decoded]) -> list[Said]:
@@ -68,6 +69,7 @@ def _said(mappings: MappingSet, own: list[Decoded], all_of_it: list[Decoded]) ->
         unread=frozenset(unread | two_ways.keys()),
         patient=first.patient,
         nulls=frozenset().union(*(fact.nulls for fact in own)),
+        promotes=frozenset().union(*(fact.promotes for fact in own)),
     )
 
 

@@ -1,0 +1,96 @@
+"""One message of a feed from its frame to its answers: one transaction, and the answers behind it.
+
+Where nothing could be stored there is no answer, and the sender is hung up on: every engine sends
+again then (docs/reference/hl7v2.md).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+from typing import Any
+
+from fhirbridge.crash import Crash
+from fhirbridge.library import Library
+from fhirbridge.outcome import BridgeError
+from fhirbridge.registry.faults import Collision
+from fhirbridge.registry.feeds import Feed
+from fhirbridge.registry.store import Registry
+from fhirbridge.sync import additions, hl7v2_door
+from fhirbridge.sync.hl7v2_door import Taken
+
+LOG = logging.getLogger("fhirbridge.listener")
+_TRIES = 3
+_AT_ONCE = 8  # transactions; the others wait for their turn, not for a connection of the database
+
+
+class NotStored(Exception):
+    """Nothing of the message is safe here. `answers`: what is said before it is hung up."""
+
+    def __init__(self, answers: list[bytes]) -> None:
+        super().__init__("nothing was stored")
+        self.answers = answers
+
+
+def tell(level: int, event: str, **values: Any) -> None:
+    """A line of the log: ids, counts and reasons (`web.logs` drops what is not in its list)."""
+    LOG.log(level, event, extra={"values": values})
+
+
+@dataclass
+class Desk:
+    """Takes the messages of all feeds."""
+
+    registry: Registry
+    library: Library
+    crash: Crash
+    turns: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_AT_ONCE))
+
+    def take(self, feed: Feed, site: str, body: bytes) -> list[bytes]:
+        """The answers. Raises `NotStored`."""
+        try:
+            with self.turns:
+                taken, at, id = self._stored(feed, site, body)
+        except BridgeError as fault:
+            tell(logging.WARNING, "not stored", client=feed.name, category=_category(fault))
+            raise NotStored(self._busy(site, body)) from fault
+        told = hl7v2_door.answers(body, taken, at=at, id=id)
+        self._log(feed, taken)
+        return told
+
+    def _busy(self, site: str, body: bytes) -> list[bytes]:
+        if self.library.of_site(site).shapes.feed.busy != "AR":
+            return []
+        now = self.registry.now()
+        return hl7v2_door.busy(body, at=f"{now:%Y%m%d%H%M%S}+0000", id=f"{now:%Y%m%d%H%M%S%f}")
+
+    def _stored(
+        self, feed: Feed, site: str, body: bytes, *, tries: int = _TRIES
+    ) -> tuple[Taken, str, str]:
+        try:
+            return self._store(feed, site, body)
+        except Collision:
+            if tries == 1:
+                raise
+        return self._stored(feed, site, body, tries=tries - 1)
+
+    def _store(self, feed: Feed, site: str, body: bytes) -> tuple[Taken, str, str]:
+        with self.registry.unit(feed.site_id) as unit:
+            unit.feeds.must_be_open(feed.id)
+            mappings = additions.mappings(self.library, unit, site)
+            taken = hl7v2_door.take(unit, mappings, feed.source, body)
+            at, id = f"{unit.now():%Y%m%d%H%M%S}+0000", unit.new_id().replace("-", "")[:20]
+            self.crash.reach("ingest.before-commit")
+            unit.commit()
+            self.crash.reach("ingest.after-commit")
+        return taken, at, id
+
+    def _log(self, feed: Feed, taken: Taken) -> None:
+        counts = {name: n for name, n in taken.receipt.counts.items() if n}
+        told = {"client": feed.name, "receipt": taken.receipt.id, "kind": taken.fate}
+        tell(logging.INFO, "message", **told, counts=counts)
+
+
+def _category(fault: BridgeError) -> str:
+    return fault.issues[0].category
