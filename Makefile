@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-postgres check crash hospital reference bench clean
+.PHONY: help venv demo test test-postgres test-brokers check crash hospital reference bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -32,6 +32,9 @@ test: venv ## all tests but those that need a real HAPI FHIR server
 test-postgres: venv ## the tests that touch a database, on a PostgreSQL that they start and end
 	.venv/bin/python -m pytest -q -rs -n auto --database postgresql \
 		tests/registry tests/web tests/sync tests/journeys tests/commands
+
+test-brokers: venv ## background jobs over a real RabbitMQ and a real Redis, started and ended by the tests
+	.venv/bin/python -m pytest -q -m broker tests
 
 check: venv ## lint, format, types, layers
 	.venv/bin/ruff check

@@ -30,6 +30,20 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="requests of each operation that tests/web/test_schemathesis.py thinks of",
     )
     parser.addoption(
+        "--schedules",
+        type=int,
+        default=3,
+        metavar="N",
+        help="random schedules of jobs that tests/jobs/test_random_schedules.py tries",
+    )
+    parser.addoption(
+        "--schedule-seed",
+        type=int,
+        default=None,
+        metavar="S",
+        help="the seed of a run of them that failed",
+    )
+    parser.addoption(
         "--database",
         choices=("sqlite", "postgresql"),
         default="sqlite",

@@ -16,6 +16,7 @@ from fhirbridge.commands import (
     crosswalk_commands,
     delivery_commands,
     demo,
+    job_commands,
     mapping_commands,
     message_commands,
     receipt_commands,
@@ -28,6 +29,7 @@ from fhirbridge.commands import (
     truth_command,
     validate_command,
     verify_command,
+    work_command,
 )
 from fhirbridge.commands.shared import Workshop, tell_issues
 from fhirbridge.outcome import BridgeError, Issue
@@ -63,6 +65,9 @@ for command in (
     registry_commands.record,
     verify_command.verify,
     serve_command.serve,
+    work_command.work,
+    job_commands.job,
+    job_commands.schedule,
     sync_commands.pull,
     sync_commands.deliver,
     delivery_commands.delivery,

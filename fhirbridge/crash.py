@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 from fhirbridge.outcome import BridgeError, Issue
 
-POINTS = ("ingest.before-commit", "ingest.after-commit", "pull.after-page", "deliver.after-send")
+POINTS = (
+    "ingest.before-commit",
+    "ingest.after-commit",
+    "pull.after-page",
+    "deliver.after-send",
+    "job.after-take",
+    "job.before-end",
+)
 
 
 @dataclass

@@ -68,6 +68,17 @@ class Settings:
         "", "for tests only: point:n, the process ends itself there, as SIGKILL would"
     )
 
+    # Jobs
+    broker: str = _setting(
+        "", "URL of RabbitMQ (`amqp://...`) or Redis (`redis://...`); empty: `work` needs none"
+    )
+    lease: int = _setting(
+        600, "seconds without a sign of life after which another worker takes over a run"
+    )
+    sweep: int = _setting(
+        60, "seconds after which a job that nobody has taken is told to the broker again"
+    )
+
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data / 'registry.db'}"

@@ -19,7 +19,7 @@ LAYERS = (
     ("mapping", "formats"),
     ("registry", "servers", "library"),
     ("sync", "book", "api"),
-    ("web", "sandbox"),
+    ("web", "jobs", "sandbox"),
     ("app",),
     ("commands",),
     ("cli",),

@@ -15,7 +15,9 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from prometheus_client.multiprocess import mark_process_dead
 
 from fhirbridge.app import create_app
+from fhirbridge.commands import work_command
 from fhirbridge.commands.shared import Workshop, pass_workshop
+from fhirbridge.jobs import loop
 from fhirbridge.web import logs
 
 _GATHERED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name for the folder
@@ -65,12 +67,14 @@ def settle() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True, help="0 takes a free one")
 @click.option("--workers", default=2, show_default=True)
+@click.option("--with-work", is_flag=True, help="also do background jobs, as 'work' does")
 @pass_workshop
-def serve(workshop: Workshop, host: str, port: int, workers: int) -> None:
+def serve(workshop: Workshop, host: str, port: int, workers: int, with_work: bool) -> None:
     """Serve the FHIR door, the JSON API and what an operator asks."""
     # Upgrades the database once, and tells here what is wrong with the settings.
     create_app(workshop.settings).extensions["fhirbridge"].registry.close()
     logs.install()
+    beside = {loop.begin(lambda ending: work_command.run(workshop, 1, ending))} if with_work else ()
 
     def ready(server: object) -> None:
         address = server.LISTENERS[0].sock.getsockname()  # type: ignore[attr-defined]
@@ -87,12 +91,12 @@ def serve(workshop: Workshop, host: str, port: int, workers: int) -> None:
             "timeout": workshop.settings.request_timeout,
             "graceful_timeout": _PATIENCE,
             **_LIMITS,
-            **_gathering(),
+            **_gathering([*beside]),
         },
     ).run()
 
 
-def _gathering() -> dict[str, object]:
+def _gathering(beside: list[int]) -> dict[str, object]:
     """The hooks by which workers gather their numbers in a folder that ends with the service."""
     folder = Path(tempfile.mkdtemp(prefix="fhirbridge-metrics-"))
     os.environ[_GATHERED] = str(folder)
@@ -104,5 +108,6 @@ def _gathering() -> dict[str, object]:
 
     def on_exit(_: object) -> None:  # of the master alone: workers leave by the same lines
         shutil.rmtree(folder, ignore_errors=True)
+        loop.end({*beside})
 
     return {"child_exit": child_exit, "on_exit": on_exit}

@@ -62,6 +62,11 @@ class Workshop:
             mappings = self.mappings(unit, site)
         return Hospital(self.registry, site, named, mappings, self.server(named))
 
+    def hospital_of(self, site: Site, connection: Connection) -> Hospital:
+        with self.registry.read(site.id) as unit:
+            mappings = self.mappings(unit, site)
+        return Hospital(self.registry, site, connection, mappings, self.server(connection))
+
     def mappings(self, unit: Unit, site: Site) -> MappingSet:
         """Of the site's files, and of the lines that it has added."""
         return additions.mappings(self.library, unit, site.name)

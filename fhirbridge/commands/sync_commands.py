@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,8 @@ from fhirbridge.commands.counted_work import counting
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
+from fhirbridge.jobs import holder
+from fhirbridge.registry.leases import LeaseKind
 from fhirbridge.registry.runs import Run
 from fhirbridge.sandbox import script
 from fhirbridge.sandbox.hospitals import DIALECTS, written
@@ -29,10 +33,40 @@ from fhirbridge.servers.origin import origin
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.deliver import Deliver
 from fhirbridge.sync.delivery import certificate as certificate_of_delivery
+from fhirbridge.sync.holding import Holding
+from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.pull import Pull, certificate
 from fhirbridge.sync.pulling import certificate as certificates
 
 _CONNECTION = click.option("--connection", help="its name, where the site has several")
+_STEAL = click.option("--steal", is_flag=True, help="also where another process holds it")
+
+
+@contextmanager
+def _held(
+    workshop: Workshop, hospital: Hospital, kind: LeaseKind, *, steal: bool
+) -> Iterator[Hospital]:
+    """The hospital with the lease of this run, the same that background jobs take. Raises
+    `BridgeError` (conflict) with who holds it.
+    """
+    seconds = workshop.settings.lease
+    with workshop.registry.unit(hospital.site.id) as unit:
+        lease = unit.leases.take(
+            hospital.connection.id,
+            kind,
+            holder.me(),
+            seconds=seconds,
+            gone=holder.gone,
+            steal=steal,
+        )
+        unit.commit()
+    try:
+        with hospital.server:
+            yield replace(hospital, holding=Holding(lease, seconds))
+    finally:
+        with workshop.registry.unit(hospital.site.id) as unit:
+            unit.leases.release(lease)
+            unit.commit()
 
 
 @click.command()
@@ -48,6 +82,7 @@ _CONNECTION = click.option("--connection", help="its name, where the site has se
     metavar="SECONDS",
     help="how long to wait in all where the server asks to come later",
 )
+@_STEAL
 @pass_workshop
 def pull(
     workshop: Workshop,
@@ -58,15 +93,16 @@ def pull(
     full: bool,
     as_json: bool,
     wait: int,
+    steal: bool,
 ) -> None:
     """Pull the enrolled subjects' resources from the site's hospital. May be killed and run
     again.
     """
-    hospital = workshop.hospital(site, connection)
+    known = workshop.hospital(site, connection)
     settings = workshop.settings
     quiet = as_json or sys.stderr.isatty()
     with (
-        hospital.server,
+        _held(workshop, known, "pull", steal=steal) as hospital,
         click.progressbar(length=1, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar,
     ):
         one = Pull(
@@ -111,12 +147,18 @@ def _patiently(one: Pull, wait: float) -> Run:
 @click.argument("site")
 @_CONNECTION
 @click.option("--json", "as_json", is_flag=True, help="the certificate as JSON, and nothing else")
+@_STEAL
 @pass_workshop
-def deliver(workshop: Workshop, site: str, connection: str | None, as_json: bool) -> None:
+def deliver(
+    workshop: Workshop, site: str, connection: str | None, *, as_json: bool, steal: bool
+) -> None:
     """Deliver what the study sends to the site's hospital and read it back. May be run again."""
-    hospital = workshop.hospital(site, connection)
+    known = workshop.hospital(site, connection)
     crash = Crash(workshop.settings.crash)
-    with hospital.server, counting("delivering", shown=not as_json) as bar:
+    with (
+        _held(workshop, known, "deliver", steal=steal) as hospital,
+        counting("delivering", shown=not as_json) as bar,
+    ):
         tell = _silent if as_json else bar.tell
         run = Deliver(hospital, crash, tell, bar.progress).run()
     if as_json:

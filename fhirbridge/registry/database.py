@@ -20,6 +20,8 @@ from fhirbridge.registry import statistics
 
 # Seconds for a lock; another number by ?timeout= in a SQLite URL, ?options= in a PostgreSQL one.
 _WAIT = 30
+# After so many a process that was stopped in the middle of a transaction loses it, with its locks.
+_IDLE = 300
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _UPGRADE_LOCK = 0x66686972  # any number that nobody else takes
 
@@ -73,7 +75,10 @@ def _waiting(url: URL) -> dict[str, Any]:
     """How long a statement waits for a lock, unless the URL says so itself."""
     if url.get_backend_name() == "sqlite":
         return {} if "timeout" in url.query else {"timeout": _WAIT}
-    return {} if "options" in url.query else {"options": f"-c lock_timeout={_WAIT}s"}
+    if "options" in url.query:
+        return {}
+    told = f"-c lock_timeout={_WAIT}s -c idle_in_transaction_session_timeout={_IDLE}s"
+    return {"options": told}
 
 
 def _prepare(connection: Any, _record: object) -> None:

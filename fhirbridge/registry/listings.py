@@ -17,6 +17,8 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import consent_tables, tables
 from fhirbridge.registry.columns import TEXT
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
+from fhirbridge.registry.job_tables import job as job_table
+from fhirbridge.registry.jobs import Job
 from fhirbridge.registry.messages import Held
 from fhirbridge.registry.proposals import WAITS, Proposal
 from fhirbridge.registry.records import Record
@@ -240,6 +242,16 @@ class Listings:
         rows = rows if cause is None else rows.where(delivery.cause == cause)
         rows = rows if ids is None else rows.where(delivery.id.in_(sorted(ids)))
         return self._page(DeliveryHead, rows, (delivery.id,), wanted)
+
+    def jobs(
+        self, wanted: Wanted, *, state: str | None = None, connection_id: str | None = None
+    ) -> Page[Job]:
+        """The newest first."""
+        job = job_table.c
+        rows = self.scope.select(job_table, Job)
+        rows = rows if state is None else rows.where(job.state == state)
+        rows = rows if connection_id is None else rows.where(job.connection_id == connection_id)
+        return self._page(Job, rows, (job.made_at, job.id), wanted, newest=True)
 
     def _page(
         self,

@@ -84,6 +84,13 @@ class Runs:
         rows = self._rows().where(*named).order_by(run.started_at.desc(), run.id).limit(1)
         return self.scope.one(Run, rows)
 
+    def ended_since(self, connection_id: str, kind: RunKind, moment: datetime) -> Run | None:
+        """The last one that came to its end since then."""
+        run = tables.sync_run.c
+        named = (run.connection_id == connection_id, run.kind == kind, run.ended_at >= moment)
+        rows = self._rows().where(*named).order_by(run.ended_at.desc(), run.id).limit(1)
+        return self.scope.one(Run, rows)
+
     def get(self, run_id: str) -> Run | None:
         return self.scope.one(Run, self._rows().where(tables.sync_run.c.id == run_id))
 

@@ -14,6 +14,8 @@ from fhirbridge.registry.crosswalk_lines import CrosswalkLines
 from fhirbridge.registry.deliveries import Deliveries
 from fhirbridge.registry.erasures import Erasures
 from fhirbridge.registry.history import History
+from fhirbridge.registry.jobs import Jobs
+from fhirbridge.registry.leases import Leases
 from fhirbridge.registry.ledger import Ledger
 from fhirbridge.registry.listings import Listings
 from fhirbridge.registry.messages import Messages, Quarantine
@@ -22,6 +24,7 @@ from fhirbridge.registry.receipts import Receipts
 from fhirbridge.registry.records import Name, Records
 from fhirbridge.registry.resources import Resources
 from fhirbridge.registry.runs import Cursors, Readings, Runs
+from fhirbridge.registry.schedules import Schedules
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.sightings import Sightings
 from fhirbridge.registry.sites import Clients, Connections, Sites
@@ -68,6 +71,9 @@ class Unit:
         self.traces = Traces(scope)
         self.erasures = Erasures(scope)
         self.crosswalk_lines = CrosswalkLines(scope)
+        self.leases = Leases(scope)
+        self.jobs = Jobs(scope)
+        self.schedules = Schedules(scope)
 
     def commit(self) -> None:
         """Make what was written durable, and its audit. What is written afterwards is a transaction

@@ -18,6 +18,7 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.client import Server
 from fhirbridge.servers.connecting import Kept, connect
 from fhirbridge.settings import Settings
+from fhirbridge.sync.holding import Holding
 from fhirbridge.sync.project import patient_id
 
 
@@ -30,6 +31,7 @@ class Hospital:
     connection: Connection
     mappings: MappingSet
     server: Server
+    holding: Holding | None = None  # the lease of the run that works here
 
     @property
     def source(self) -> str:
@@ -46,12 +48,21 @@ class Hospital:
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
-        """A unit of the site in which a run writes what it has done."""
+        """A unit of the site in which a run writes what it has done.
+
+        Raises `BridgeError` (conflict) where the run's lease was taken by another one. That the
+        lease is ours holds until the commit, so nothing is written after it was lost.
+        """
         with self.registry.unit(self.site.id) as unit:
+            if self.holding is not None:
+                self.holding.renew(unit)
             yield unit
 
     @contextmanager
     def reading(self) -> Iterator[Unit]:
+        """Between the steps of a run, which ends here where it has lost its lease."""
+        if self.holding is not None:
+            self.holding.check()
         with self.registry.read(self.site.id) as unit:
             yield unit
 

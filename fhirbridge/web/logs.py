@@ -17,7 +17,7 @@ LOG = logging.getLogger("fhirbridge.web")
 KEYS = frozenset(
     {
         "method", "route", "status", "duration_ms", "site", "client", "request", "receipt",
-        "message", "category", "kind", "place", "counts",
+        "message", "category", "kind", "place", "counts", "job",
     }
 )  # fmt: skip
 _LONGEST = 300

@@ -30,10 +30,18 @@ class _Waiting(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         try:
             waiting = fitness.waiting(self._registry)
+            jobs = fitness.backlog(self._registry)
         except BridgeError:  # a database that is away says nothing; `/readyz` tells it
             return
         told = "Parts of messages that wait in quarantine"
         yield GaugeMetricFamily("fhirbridge_quarantine_waiting", told, value=waiting)
+        for name, told, value in (
+            ("fhirbridge_jobs_due", "Jobs whose time has come", jobs.due),
+            ("fhirbridge_jobs_running", "Jobs that are worked on", jobs.running),
+            ("fhirbridge_jobs_dead", "Jobs that wait for a person", jobs.dead),
+            ("fhirbridge_jobs_oldest_seconds", "For how long the first is due", jobs.oldest),
+        ):
+            yield GaugeMetricFamily(name, told, value=value)
 
 
 class Metrics:

@@ -13,6 +13,7 @@ from flask import current_app, g, request
 
 from fhirbridge.registry.audit import Action, Outcome
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
+from fhirbridge.registry.jobs import Job
 from fhirbridge.registry.listings import DeliveryHead, MessageHead, ReceiptHead
 from fhirbridge.registry.messages import Held, Message
 from fhirbridge.registry.proposals import Proposal
@@ -25,7 +26,7 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.web.access import Caller
 
 _Told = Receipt | ReceiptHead | Message | MessageHead
-Listed = _Told | Held | Record | Proposal | CrosswalkLine | DeliveryHead
+Listed = _Told | Held | Record | Proposal | CrosswalkLine | DeliveryHead | Job
 Row = Listed | ResourceRow | Subject
 _KINDS: Mapping[type[object], str] = {
     Receipt: "receipts",
@@ -37,6 +38,7 @@ _KINDS: Mapping[type[object], str] = {
     Proposal: "proposals",
     CrosswalkLine: "crosswalk-additions",
     DeliveryHead: "deliveries",
+    Job: "jobs",
 }
 # What the views of a blueprint are called, as events; FHIR's letter for a query is E.
 _EVENTS = {

@@ -12,10 +12,12 @@ import pytest
 
 from fhirbridge.app import create_app
 from fhirbridge.formats import fhir_json
+from fhirbridge.library import Library
 from fhirbridge.sandbox.patients import hospital_resources
 from fhirbridge.sandbox.server import Hospital
 from fhirbridge.sandbox.smart import Smart
 from fhirbridge.settings import Settings
+from fhirbridge.sync.offered import wanted
 from tests import databases
 from tests.commands.typed import Said, typed
 
@@ -109,12 +111,12 @@ def test_a_check_of_a_hospital_that_has_registered_us_is_well(there: There) -> N
     assert code == 0
     assert told["login"]["told"].startswith("a token came, with all that was asked")
     assert {one["why_not"] for one in whole["coverage"]} == {""}
-    assert there.smart.granted[-1] == (
-        "system/Condition.rs system/Consent.rs system/DiagnosticReport.rs system/Encounter.rs"
-        " system/ImagingStudy.rs system/MedicationAdministration.rs system/MedicationRequest.rs"
-        " system/Observation.crus system/Patient.rs system/Procedure.rs"
-        " system/QuestionnaireResponse.rs"
-    )
+    asked = there.smart.granted[-1].split()
+    reading = {
+        f"system/{name}.rs" for name in wanted(Library(Settings().mappings).of_site("north"))
+    }
+    least = {"system/Patient.rs", "system/Observation.crus"}  # scores alone are sent
+    assert {*asked} == (reading - {"system/Observation.rs"}) | least
 
 
 def test_a02_what_is_not_granted_is_told_with_what_it_costs() -> None:

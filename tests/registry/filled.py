@@ -9,12 +9,15 @@ from typing import Any
 
 from fhirbridge.registry import Unit
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
+from fhirbridge.registry.jobs import Job
+from fhirbridge.registry.leases import Lease
 from fhirbridge.registry.messages import Held, Message
 from fhirbridge.registry.proposals import Origin, Proposal
 from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 from fhirbridge.registry.records import Record
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.runs import Run
+from fhirbridge.registry.schedules import Schedule
 from fhirbridge.registry.sites import Connection
 from fhirbridge.registry.smart import PublicKey
 from fhirbridge.registry.subjects import Subject
@@ -41,6 +44,9 @@ class House:
     publisher: str
     line: str
     stranger: str
+    lease: Lease
+    job: Job
+    schedule: Schedule
 
 
 def save(
@@ -127,4 +133,10 @@ def furnish(unit: Unit) -> House:
     pseudonym = unit.subjects.pseudonym(*MRN)
     unit.audit.note("C", "push", actor="client:mirth", entities={"message": message.id})
     made = (subject, connection, message, record, origin, proposal, resource, receipt, held, run)
-    return House(*made, pseudonym, signer, publisher, line.id, stranger.id)
+    lease = unit.leases.take(connection.id, "pull", "worker-1", seconds=60)
+    job = unit.jobs.add(connection.id, "pull", by="test")
+    schedule = unit.schedules.put(
+        connection.id, "pull", rule="every 15m", zone="UTC", next_at=LATER, by="test"
+    )
+    work = (lease, job, schedule)
+    return House(*made, pseudonym, signer, publisher, line.id, stranger.id, *work)

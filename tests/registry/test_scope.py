@@ -186,6 +186,13 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "runs.start": (lambda u, h: u.runs.start(h.connection.id, "deliver"), "not-found"),
     "runs.open": (lambda u, h: u.runs.open(h.connection.id, "pull"), None),
     "runs.latest": (lambda u, h: u.runs.latest(h.connection.id, "pull", state="running"), None),
+    "runs.ended_since": (
+        lambda u, h: (
+            u.runs.finish(h.run.id, "complete", {})
+            and u.runs.ended_since(h.connection.id, "pull", h.run.started_at)
+        ),
+        "not-found",
+    ),
     "runs.get": (lambda u, h: u.runs.get(h.run.id), None),
     "runs.add_counts": (lambda u, h: u.runs.add_counts(h.run.id, {"a": 1}), "not-found"),
     "runs.finish": (lambda u, h: u.runs.finish(h.run.id, "failed", {}), "not-found"),
@@ -283,6 +290,34 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "erasures.blank": (lambda u, h: u.erasures.blank(h.message.id, [0], GONE), 0),
     "erasures.blank_whole": (lambda u, h: u.erasures.blank_whole(h.message.id, GONE), 0),
     "erasures.forget_runs": (lambda u, h: u.erasures.forget_runs("S-1", []), 0),
+    "leases.take": (
+        lambda u, h: u.leases.take(h.connection.id, "deliver", "w", seconds=9),
+        "not-found",
+    ),
+    "leases.renew": (lambda u, h: u.leases.renew(h.lease, seconds=9), False),
+    "leases.release": (lambda u, h: u.leases.release(h.lease), False),
+    "leases.revoke": (lambda u, h: u.leases.revoke(h.connection.id, "pull"), False),
+    "leases.of": (lambda u, h: u.leases.of(h.connection.id, "pull"), None),
+    "jobs.add": (lambda u, h: u.jobs.add(h.connection.id, "deliver", by="x"), "not-found"),
+    "jobs.get": (lambda u, h: u.jobs.get(h.job.id), None),
+    "jobs.locked": (lambda u, h: u.jobs.locked(h.job.id), None),
+    "jobs.open": (lambda u, h: u.jobs.open(h.connection.id, "pull"), None),
+    "jobs.pending": (lambda u, h: u.jobs.pending(), []),
+    "jobs.begin": (lambda u, h: u.jobs.begin(h.job.id, attempts=1, progress=0), "not-found"),
+    "jobs.put_off": (lambda u, h: u.jobs.put_off(h.job.id, LATER, failures=1), "not-found"),
+    "jobs.end": (lambda u, h: u.jobs.end(h.job.id, "done"), "not-found"),
+    "jobs.again": (lambda u, h: u.jobs.again(h.job.id), "not-found"),
+    "jobs.told": (lambda u, h: u.jobs.told(h.job), False),
+    "schedules.put": (
+        lambda u, h: u.schedules.put(
+            h.connection.id, "full", rule="", zone="", next_at=LATER, by="x"
+        ),
+        "not-found",
+    ),
+    "schedules.remove": (lambda u, h: u.schedules.remove(h.connection.id, "pull"), False),
+    "schedules.all": (lambda u, h: u.schedules.all(), []),
+    "schedules.advance": (lambda u, h: u.schedules.advance(h.schedule, LATER), False),
+    "listings.jobs": (lambda u, h: u.listings.jobs(Wanted()).items, []),
     "crosswalk_lines.version": (lambda u, h: u.crosswalk_lines.version(), (0, 0)),
     "crosswalk_lines.all": (lambda u, h: u.crosswalk_lines.all(), []),
     "crosswalk_lines.active": (lambda u, h: u.crosswalk_lines.active(), []),

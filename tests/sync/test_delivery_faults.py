@@ -67,11 +67,11 @@ def statement(**observation: Any) -> bytes:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_e01_who_asks_for_rest_is_left_alone_and_the_run_ends(ward: Ward, status: int) -> None:
-    ward.sandbox.fail(CREATE, status=status, headers={"Retry-After": "7200"})
+    ward.sandbox.fail(CREATE, status=status, headers={"Retry-After": "1800"})
     run = ward.deliver()
     assert (run.state, ends(run)) == ("incomplete", {"pending": 2})
     assert len(ward.writes) == 1
-    later(ward, minutes=119)
+    later(ward, minutes=29)
     assert ends(ward.deliver()) == {"pending": 2}
     assert ward.sandbox.requests == []
     later(ward, minutes=2)

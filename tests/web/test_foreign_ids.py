@@ -47,6 +47,7 @@ class House:
     provenance: str
     connection: str  # without keys: those of one that signs are for all to see
     delivery: str
+    job: str
 
 
 @pytest.fixture
@@ -70,13 +71,14 @@ def house(door: Sender) -> House:
         ward = unit.connections.add("ward", "https://hospital.example.org/fhir")
         row = unit.resources.of_record(record)[0]
         delivery = unit.deliveries.put(ward.id, row.id, state="dead", cause="refused").id
+        job = unit.jobs.add(ward.id, "pull", by="test").id
         unit.commit()
     for other in others:
         other.enrol("S-1", "4711")
     identifier = next(i["value"] for i in found["identifier"] if i["system"] == RECORD)
     more = (receipt["message_id"], held, proposal, added.get_json()["id"])
     provenance = made["entry"][0]["resource"]["id"]
-    last = (*more, provenance, ward.id, delivery)
+    last = (*more, provenance, ward.id, delivery, job)
     return House(door, *others, found["id"], receipt["id"], record, identifier, *last)
 
 
@@ -102,6 +104,8 @@ CASES: dict[str, Of] = {
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
     "/api/v1/deliveries/<id>": lambda house: house.delivery,
+    "/api/v1/jobs/<id>": lambda house: house.job,
+    "/api/v1/jobs/<id>/cancel": lambda house: house.job,
     "/api/v1/subjects/<study_id>/visits": lambda house: "S-7",
     "/connections/<id>/jwks.json": lambda house: house.connection,
 }
@@ -112,7 +116,7 @@ PUBLIC = ("/connections/<id>/jwks.json",)
 NAMES = {"/fhir/<type>/<id>": "PUT", "/fhir/<type>/<id>/$validate": "POST"}
 NOUNS = (
     "receipts", "messages", "quarantine", "subjects", "records", "proposals", "replays",
-    "crosswalk-additions", "deliveries", "deliveries/retry",
+    "crosswalk-additions", "deliveries", "deliveries/retry", "jobs",
 )  # fmt: skip
 # Rules without an id in them; an id in their query or body is a line of QUESTIONS.
 WITHOUT_IDS = {
@@ -156,6 +160,7 @@ MARKS: dict[str, Of] = {
     "proposals": lambda house: house.proposal,
     "crosswalk-additions": lambda house: house.line,
     "deliveries": lambda house: house.delivery,
+    "jobs": lambda house: house.job,
 }
 # An id of A in the query or the body: method, URL and body of it.
 QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
@@ -208,6 +213,10 @@ QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
     "a delivery that is tried again": (
         lambda h: h.delivery,
         lambda id: ("POST", "/api/v1/deliveries/retry", {"by": "nurse", "ids": [id]}),
+    ),
+    "a job of a connection": (
+        lambda h: "ward",
+        lambda id: ("POST", "/api/v1/jobs", {"kind": "pull", "connection": id, **DECISION}),
     ),
     "a resource's own id": (lambda h: h.resource, lambda id: ("POST", "/fhir", bundle(_sent(id)))),
 }

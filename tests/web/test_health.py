@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,20 @@ def test_a_strange_method_or_path_makes_no_label_of_its_own(door: Sender) -> Non
         door(f"M{n}", f"/secret/{n}")
     told = door("GET", "/metrics", Authorization="").text
     assert number(told, 'fhirbridge_requests_total{method="other",route="none",status="404"}') == 5
+
+
+def test_the_numbers_tell_which_jobs_are_due_running_and_dead(door: Sender) -> None:
+    registry = door.service.registry
+    with registry.unit(door.site_id) as unit:
+        ward = unit.connections.add("ward", "http://hospital.example.org/fhir").id
+        made = [unit.jobs.add(ward, kind, by="test") for kind in ("pull", "full", "deliver")]
+        unit.jobs.begin(made[1].id, attempts=1, progress=0)
+        unit.jobs.end(made[2].id, "dead")
+        unit.jobs.add(ward, "deliver", by="test", not_before=unit.now() + timedelta(days=1))
+        unit.commit()
+    told = door("GET", "/metrics", Authorization="").text
+    assert number(told, "fhirbridge_jobs_due") == 1
+    assert number(told, "fhirbridge_jobs_running") == 1
+    assert number(told, "fhirbridge_jobs_dead") == 1
+    assert number(told, "fhirbridge_jobs_oldest_seconds") >= 0
+    assert ready(door) == (200, {})

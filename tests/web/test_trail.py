@@ -136,6 +136,8 @@ READS = {
     "/api/v1/proposals": ("/api/v1/proposals?status=accepted", "search"),
     "/api/v1/crosswalk-additions": ("/api/v1/crosswalk-additions", "search"),
     "/api/v1/proposals/<id>": ("/api/v1/proposals/{proposal}", "read"),
+    "/api/v1/jobs": ("/api/v1/jobs", "search"),
+    "/api/v1/jobs/<id>": ("/api/v1/jobs/{job}", "read"),
 }
 # What these routes show is of no person, or is told by an event of its own.
 SILENT = {
@@ -147,6 +149,7 @@ OF_MANY = {
     "receipts",
     "quarantine",
     "crosswalk-additions",
+    "jobs",
 }  # whose lists tell ids of theirs, and nobody's
 
 
@@ -165,6 +168,7 @@ def told_of(door: Sender) -> dict[str, str]:
         ward = unit.connections.add("ward", "https://hospital.example.org/fhir")
         row = unit.resources.of_record(record)[0]
         delivery = unit.deliveries.put(ward.id, row.id, state="dead", cause="refused").id
+        job = unit.jobs.add(ward.id, "pull", by="test").id
         unit.commit()
     named = {"receipt": receipt["id"], "message": receipt["message_id"], "provenance": made}
     added = {"crosswalk": "score", "system": "urn:local", "code": "NRS-1", "target": "pain_rest"}
@@ -178,6 +182,7 @@ def told_of(door: Sender) -> dict[str, str]:
         "record": record,
         "proposal": proposal,
         "delivery": delivery,
+        "job": job,
     }
 
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import BinaryIO
 
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.registry.runs import Reading
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.bulk import NDJSON, Expired, Export, File, Manifest, Wait
@@ -109,7 +110,6 @@ class _Exported:
         with round.hospital.reading() as unit:
             last = unit.readings.get(round.run.connection_id, STREAM)
             new = [s for s in self.subjects if not self.is_known(unit, s)]
-        with round.hospital.reading() as unit:
             facts = (unit.runs.get(round.run.id) or round.run).facts
         if "export_since" in facts:
             since = facts["export_since"]
@@ -118,11 +118,11 @@ class _Exported:
             self.tell(export_since=since)
         return since, new if since else []
 
-    def due(self, last: object) -> bool:
-        full_at = getattr(last, "full_at", None)
-        days = timedelta(days=self.round.options.full_days)
-        late = full_at is None or self.round.run.started_at - full_at >= days
-        return self.round.full or late or self.round.options.increments == "no"
+    def due(self, last: Reading) -> bool:
+        """Whether it is time to export all of it once more."""
+        round, days = self.round, timedelta(days=self.round.options.full_days)
+        late = last.full_at is None or round.run.started_at - last.full_at >= days
+        return round.full or late or round.options.increments == "no"
 
     def is_known(self, unit: Unit, subject: Subject) -> bool:
         stream = f"{STREAM}/{subject.study_id}"
@@ -174,10 +174,8 @@ class _Exported:
         options = self.round.options
         if options.pull == "export-group":
             if not options.group:
-                cause = "no Group is named that is to be exported"
-                raise BridgeError(
-                    Issue("configuration", cause, "set the connection's option group")
-                )
+                cause, remedy = "no Group is named to export", "set the connection's option group"
+                raise BridgeError(Issue("configuration", cause, remedy))
             return f"Group/{options.group}/$export"
         return "Patient/$export" if options.pull == "export-patients" else "$export"
 

@@ -10,6 +10,7 @@ from flask import Flask
 from fhirbridge.web.api import (
     crosswalk_additions,
     deliveries,
+    jobs,
     messages,
     proposals,
     quarantine,
@@ -22,7 +23,7 @@ from fhirbridge.web.api.document import Document
 
 NOUNS = (
     receipts.noun, messages.noun, quarantine.noun, subjects.noun, records.noun, proposals.noun,
-    crosswalk_additions.noun, replays.noun, deliveries.noun,
+    crosswalk_additions.noun, replays.noun, deliveries.noun, jobs.noun,
 )  # fmt: skip
 
 
