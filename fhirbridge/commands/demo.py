@@ -79,7 +79,8 @@ class Story:
             text=True,
             check=False,
         )
-        lines = (done.stdout + done.stderr).splitlines()
+        said = (done.stdout + done.stderr).splitlines()
+        lines = [line for line in said if ": read (" not in line]  # one for each subject
         shown = (
             lines if len(lines) <= 12 else [*lines[:5], f"... {len(lines) - 10} more", *lines[-5:]]
         )
