@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server, once: processes of xdist inherit where it is."""
+    os.environ.setdefault("FHIRBRIDGE_NETWORKS", "127.0.0.1/32")  # where the tests' hospitals are
     config.stash[_SERVING] = ExitStack()
     if config.getoption("--database") == "postgresql" and not databases.on_postgresql():
         # Told to end, as by `timeout`, pytest ends as by Ctrl-C: it takes the server with it.

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import door, hospital, judge, mapping, memory, pipelines, scale
+from bench import door, hospital, judge, mapping, memory, pipelines, scale, steps
 
 PARTS: Mapping[str, Callable[[], Iterable[dict[str, Any]]]] = {
     "mapping": mapping.measure,
     "judge": judge.measure,
     "pipelines": pipelines.measure,
     "door": door.measure,
+    "steps": steps.measure,
     "scale": scale.measure,
     "hospital": hospital.measure,
     "memory": lambda: memory.measure(1024),

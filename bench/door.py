@@ -201,18 +201,19 @@ def rated(told: Sequence[tuple[list[float], float]]) -> Load:
 class Clock:
     """Seconds by the innermost step; a step inside another one is not counted twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self.now = now
         self.seconds: dict[str, float] = {}
         self._open: list[list[float]] = []
 
     def step(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*args: Any, **more: Any) -> Any:
             self._open.append([0.0])
-            start = time.perf_counter()
+            start = self.now()
             try:
                 return work(*args, **more)
             finally:
-                took = time.perf_counter() - start
+                took = self.now() - start
                 (inner,) = self._open.pop()
                 self.seconds[name] = self.seconds.get(name, 0.0) + took - inner
                 if self._open:
@@ -221,7 +222,7 @@ class Clock:
         return timed
 
 
-_STEPS: tuple[tuple[str, object, str], ...] = (
+STEPS: tuple[tuple[str, object, str], ...] = (
     ("the body is parsed", ingest, "_parsed"),
     ("judge", judge, "judge"),
     ("decode", reader, "decode"),
@@ -243,7 +244,7 @@ def shares(place: Place, supply: Iterator[bytes], times: int = 60) -> Iterator[d
     with ExitStack() as patched:
         for number, body in enumerate(itertools.islice(supply, times + 10)):
             if number == 10:  # what is compiled and cached at first use
-                for name, owner, attribute in _STEPS:
+                for name, owner, attribute in STEPS:
                     timed = clock.step(name, getattr(owner, attribute))
                     patched.enter_context(patch.object(owner, attribute, timed))
             assert caller.post("/fhir", data=body, headers=headers).status_code == 200

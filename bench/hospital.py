@@ -26,7 +26,9 @@ from fhirbridge.formats import fhir_json
 from fhirbridge.library import Library
 from fhirbridge.sandbox import synthetic
 from fhirbridge.sandbox.server import Hospital as Sandbox
+from fhirbridge.servers.auth import NoAuth
 from fhirbridge.servers.client import Server
+from fhirbridge.servers.network import Network
 from fhirbridge.settings import Settings
 from fhirbridge.sync.offered import wanted
 from tests.hapi import server as hapi
@@ -167,7 +169,8 @@ def _pages(
 def reading(base: str) -> Iterator[dict[str, Any]]:
     """Processor time of a client's paging alone, ours and fhirpy's: nothing is ingested."""
     patients = [page["entry"][0]["resource"]["id"] for page in _people(base)]
-    server = Server(base, limits=Settings(networks="127.0.0.1/32"))
+    here = Network.of("127.0.0.1/32")
+    server = Server(base, auth=NoAuth(), limits=Settings(), network=here)
     start, count = time.process_time(), 0
     for patient in patients:
         asked = {"patient": patient, "_count": str(PAGE)}

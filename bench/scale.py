@@ -28,9 +28,10 @@ SMALL, LARGE = 10_000, 300_000
 GOAL, MOST_GROWTH = 1.3, 10  # a ratio; MB
 _TIMES = 150
 
+_NEW = "printf('%012x-7', i)"  # in the order of time, as what gets an id of its own
 _ID = "printf('%08x-%d', (i * 2654435761) & 4294967295, i)"  # as scattered as a derived id is
 _AT = "'2026-01-01T00:00:00.000000Z'"
-# Twelve rows and more a record; a subject has fifty, a message twenty.
+# Fifteen rows and more a record; a subject has fifty, a message twenty.
 _ROWS = {
     "subject (site_id, id, study_id, created_at)": (f"'f-' || i, 'f-' || i, {_AT}", 50),
     "message (site_id, id, source, kind, key, sha256, state, body, received_at)": (
@@ -52,31 +53,39 @@ _ROWS = {
         1,
     ),
     "origin (site_id, id, source, resource_type, source_id, sha256, subject_id, seen_at)": (
-        f"{_ID}, 'client:fill', 'Observation', {_ID}, 'x', 'f-' || (i / 50), {_AT}",
+        f"{_NEW}, 'client:fill', 'Observation', {_ID}, 'x', 'f-' || (i / 50), {_AT}",
         1,
     ),
-    "origin_record (site_id, origin_id, record_id)": (f"{_ID}, {_ID}", 1),
+    "origin_record (site_id, origin_id, record_id)": (f"{_NEW}, {_ID}", 1),
     "proposal (site_id, id, record_id, field, number, value, status, origin_id, message_id,"
     " mapping_version, at)": (
-        f"{_ID}, {_ID}, 'ecog', 1, '1', 'accepted', {_ID}, 'm-' || (i / 20), 'm', {_AT}",
+        f"{_NEW}, {_ID}, 'ecog', 1, '1', 'accepted', {_NEW}, 'm-' || (i / 20), 'm', {_AT}",
         1,
     ),
     "resource (site_id, id, record_id, block, type, fhir_id, sha256, version, last_updated, body,"
     " deleted)": (
-        f"{_ID}, {_ID}, 'ecog', 'Observation', {_ID}, 'x', 1, {_AT},"
+        f"{_NEW}, {_ID}, 'ecog', 'Observation', {_ID}, 'x', 1, {_AT},"
         ' \'{"resourceType":"Observation"}\', 0',
         1,
     ),
     "resource_token (site_id, resource_id, name, system, value)": (
-        f"{_ID}, 'identifier', 'urn:fill', {_ID}",
+        f"{_NEW}, 'identifier', 'urn:fill', {_ID}",
         1,
     ),
     "resource_token (site_id, resource_id, name, value, system)": (
-        f"{_ID}, 'code', 'c' || (i % 20), 'urn:fill'",
+        f"{_NEW}, 'code', 'c' || (i % 20), 'urn:fill'",
+        1,
+    ),
+    "resource_token (site_id, resource_id, name, value, system) ": (
+        f"{_NEW}, 'status', 'final', ''",
+        1,
+    ),
+    "resource_token (site_id, resource_id, name, system, value) ": (
+        f"{_NEW}, 'patient', '', 'Patient/f-' || (i / 50)",
         1,
     ),
     "resource_date (site_id, resource_id, name, low, high)": (
-        f"{_ID}, 'date', '2020-01-' || (10 + i % 20), '2020-02'",
+        f"{_NEW}, 'date', '2020-01-' || (10 + i % 20), '2020-02'",
         1,
     ),
     "receipt_entry (site_id, receipt_id, position, part, fate, record_id, identifier, source_id,"

@@ -12,6 +12,7 @@ from fhirbridge.settings import Settings
 from fhirbridge.web import api, entrance, errors, packed
 from fhirbridge.web.health import Readiness, health
 from fhirbridge.web.oauth import discovery, oauth
+from fhirbridge.web.own_keys import own_keys
 from fhirbridge.web.provenances import provenances
 from fhirbridge.web.pushing import door
 from fhirbridge.web.reading import reading
@@ -28,6 +29,7 @@ OPEN = frozenset(
         "health.numbers",
         "smart.configuration",
         "oauth.token",
+        "own_keys.published",
     }
 )
 
@@ -55,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(receipts)
     app.register_blueprint(oauth)
     app.register_blueprint(discovery)
+    app.register_blueprint(own_keys)
     app.add_url_rule("/healthz", "healthz", lambda: Response("ok\n", content_type="text/plain"))
     app.register_blueprint(health)
     app.extensions["fhirbridge.readiness"] = Readiness(service)

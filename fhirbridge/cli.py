@@ -14,6 +14,7 @@ from fhirbridge.commands import (
     connection_commands,
     consent_commands,
     crosswalk_commands,
+    delivery_commands,
     demo,
     job_commands,
     mapping_commands,
@@ -25,6 +26,7 @@ from fhirbridge.commands import (
     serve_command,
     subject_commands,
     sync_commands,
+    truth_command,
     validate_command,
     verify_command,
     work_command,
@@ -68,7 +70,9 @@ for command in (
     job_commands.schedule,
     sync_commands.pull,
     sync_commands.deliver,
+    delivery_commands.delivery,
     sync_commands.sandbox,
+    truth_command.truth,
     demo.demo,
 ):
     commands.add_command(command)

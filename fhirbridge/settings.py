@@ -59,6 +59,11 @@ class Settings:
     retries: int = _setting(
         4, "attempts at a request that a hospital could not serve for the moment"
     )
+    networks: str = _setting(
+        "",
+        "private networks where every hospital's server may stand, in CIDR with commas; for a"
+        " rehearsal on one machine 127.0.0.1/32. Of one connection: its option `networks`",
+    )
     crash: str = _setting(
         "", "for tests only: point:n, the process ends itself there, as SIGKILL would"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from fhirbridge.commands.shared import Workshop, pass_workshop
+from fhirbridge.fhir.scopes import Scopes, registered
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE, Action
 from fhirbridge.registry.smart import PublicKey
@@ -15,7 +16,6 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.servers import key_sets
 from fhirbridge.web import client_keys
 from fhirbridge.web.access import new_key
-from fhirbridge.web.scopes import Scopes, registered
 
 _SITE = click.option("--site", "site_name", required=True, help="name of the site")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+from uuid import uuid4
+
 import click
 
+from fhirbridge.commands.connection_check_command import connection_check
+from fhirbridge.commands.connection_key_commands import connection_key, tell_keys
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.options import ConnectionOptions
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.servers.auth import AUTHS
-from fhirbridge.servers.client import outcome_text
-from fhirbridge.sync.offered import listed, wanted
+from fhirbridge.servers.auth import KINDS
+from fhirbridge.servers.login import ALGORITHMS
+from fhirbridge.servers.network import Network
+from fhirbridge.servers.origin import origin
+from fhirbridge.sync import onboard
 
 _SITE = click.option("--site", "site_name", required=True, help="name of the site")
 
@@ -20,55 +27,78 @@ def connection() -> None:
     """Hospital FHIR servers of a site."""
 
 
+connection.add_command(connection_check)
+connection.add_command(connection_key)
+
+
 @connection.command("add")
 @click.argument("name")
 @click.argument("base_url")
 @_SITE
-@click.option("--auth", type=click.Choice(sorted(AUTHS)), default="none")
+@click.option("--auth", type=click.Choice(KINDS), default="none")
 @click.option(
-    "--secret", envvar="SECRET", help="token, or user:password; better as the variable SECRET"
+    "--secret",
+    envvar="SECRET",
+    help="token, user:password, or the secret of oauth2; better as the variable SECRET",
 )
+@click.option("--client-id", default="", help="who we are to the hospital: oauth2 and smart")
+@click.option("--token-url", default="", help="where tokens are had; else as the server says")
+@click.option("--scope", "scopes", multiple=True, help="what to ask for; else what is needed")
+@click.option("--alg", type=click.Choice(ALGORITHMS), help="of the key; else as the server says")
+@click.option("--token-auth", type=click.Choice(("basic", "post")), default="basic")
+@click.option("--network", "networks", multiple=True, help="private network where it stands")
 @pass_workshop
 def connection_add(
-    workshop: Workshop, name: str, base_url: str, site_name: str, auth: str, secret: str | None
+    workshop: Workshop,
+    name: str,
+    base_url: str,
+    site_name: str,
+    auth: str,
+    secret: str | None,
+    client_id: str,
+    token_url: str,
+    scopes: tuple[str, ...],
+    alg: str | None,
+    token_auth: str,
+    networks: tuple[str, ...],
 ) -> None:
     """Add the FHIR server at BASE_URL under NAME."""
-    if auth != "none" and not secret:
-        cause = f"a connection with the login '{auth}' needs its secret"
-        raise BridgeError(Issue("value", cause, "give --secret, or the variable SECRET"))
-    with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        made = unit.connections.add(name, base_url, auth_kind=auth, secret=secret)
-        workshop.server(made).close()  # refuses a wrong URL or secret before it is kept
-        unit.audit.note("C", "connection.add", actor=COMMAND_LINE, entities={"connection": made.id})
+    method = cast(Literal["basic", "post"], token_auth)
+    asked = onboard.Asked(auth, client_id, secret or "", token_url, scopes, alg or "", method)
+    site = workshop.site(site_name)
+    options = ConnectionOptions().changed({"networks": ",".join(networks)})
+    network = Network.of(workshop.settings.networks, options.networks)
+    there = origin(base_url)
+    network.check_literal(there.host, there.server)
+    with workshop.registry.read(site.id) as unit:
+        mappings, now = workshop.mappings(unit, site), unit.now()
+    made = onboard.login(
+        asked,
+        base_url,
+        mappings,
+        network=network,
+        limits=workshop.settings,
+        now=now,
+        kid=uuid4().hex,
+    )
+    with workshop.registry.unit(site.id) as unit:
+        held = unit.connections.add(
+            name,
+            base_url,
+            auth_kind=auth,
+            secret=made.secret,
+            login=made.login.kept() if made.login else None,
+            options=options.kept(),
+        )
+        workshop.server(held).close()  # refuses a wrong URL or secret before it is kept
+        unit.audit.note("C", "connection.add", actor=COMMAND_LINE, entities={"connection": held.id})
         unit.commit()
     click.echo(f"connection {name} added")
-
-
-@connection.command("check")
-@click.argument("name")
-@_SITE
-@pass_workshop
-def connection_check(workshop: Workshop, name: str, site_name: str) -> None:
-    """Ask the server what it is, and whether it lets us search what a pull needs."""
-    hospital = workshop.hospital(site_name, name)
-    with hospital.server as server:
-        answer = server.capability()
-        told = answer.body or {}
-        version, software = told.get("fhirVersion"), told.get("software", {}).get("name", "?")
-        click.echo(f"metadata: {answer.status}, FHIR {version}, {software}")
-        wrong = 0 if version == "4.0.1" else 1
-        if wrong:
-            click.echo("  -> this is no R4 server: ask for its R4 base URL", err=True)
-        has = listed(told)
-        for name in ("Patient", *wanted(hospital.mappings)):
-            if has is not None and name not in has and name != "Patient":
-                click.echo(f"search {name}: not offered, so a pull does not ask for it")
-                continue
-            found = server.search(name, {"_count": "1"})
-            told_why = f" {outcome_text(found)}" if found.status >= 400 else ""
-            click.echo(f"search {name}: {found.status}{told_why}")
-            wrong += found.status >= 400
-    raise SystemExit(1 if wrong else 0)
+    if made.login:
+        click.echo(f"tokens come from {made.login.token_url}, and from there alone")
+        click.echo(f"scopes asked ({made.login.version}): {made.login.scopes}")
+        if made.login.keys:
+            tell_keys(workshop, held, made.login)
 
 
 @connection.command("set")
@@ -85,6 +115,7 @@ def connection_set(workshop: Workshop, name: str, given: tuple[str, ...], site_n
         held = unit.connections.by_name(name)
         texts = dict(one.split("=", 1) for one in given)
         options = ConnectionOptions.of(held.options).changed(texts)
+        Network.of(options.networks)
         unit.connections.set_options(held.id, options.kept())
         told = {"connection": held.id, "options": sorted(texts)}
         unit.audit.note("U", "connection.set", actor=COMMAND_LINE, entities=told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -18,25 +19,31 @@ from fhirbridge.commands.mapping_commands import bundles
 from fhirbridge.library import Library
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.sandbox import synthetic
+from fhirbridge.sandbox.hospitals import DIALECTS, crosswalk_lines
 from fhirbridge.servers.auth import Bearer
 from fhirbridge.servers.client import Answer, Server
+from fhirbridge.servers.network import Network
 from fhirbridge.settings import Settings
 
 ENROLLED = 20
 SITE, HOSPITAL = "demo", "sandbox"
+HERE = "127.0.0.1/32"
 
 
 @click.command()
 @click.option("--patients", default=30, show_default=True)
-def demo(patients: int) -> None:
+@click.option("--dialect", type=click.Choice(sorted(DIALECTS)), default="mcode", show_default=True)
+def demo(patients: int, dialect: str) -> None:
     """Run the main job step by step in a temporary folder. All data is synthetic."""
     with tempfile.TemporaryDirectory(prefix="fhirbridge-demo-") as folder:
-        story = Story(Path(folder))
-        with story.server("sandbox", "--patients", str(patients)) as hospital:
+        story = Story(Path(folder), dialect, patients)
+        asked = ("--patients", str(patients), "--dialect", dialect)
+        with story.server("sandbox", *asked) as hospital:
             story.prepare(hospital)
+            story.pull()
             with story.server("serve", "--port", "0", "--workers", "1") as door:
                 story.push(door)
-            story.sync()
+            story.deliver()
     click.echo("\nDone. Nothing is left running, and the folder is gone.")
 
 
@@ -45,6 +52,12 @@ class Story:
     """Every step is a command of ours in a process of its own, as an operator would type it."""
 
     folder: Path
+    dialect: str
+    patients: int
+
+    @property
+    def truth(self) -> Path:
+        return self.folder / "truth"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -103,15 +116,23 @@ class Story:
     def prepare(self, hospital: str) -> None:
         self.step("a site, its hospital's FHIR server, and the subjects who are enrolled")
         self.say("site", "add", SITE)
-        self.say("connection", "add", HOSPITAL, hospital, "--site", SITE)
+        self.say("connection", "add", HOSPITAL, hospital, "--site", SITE, "--network", HERE)
         self.say("connection", "check", HOSPITAL, "--site", SITE)
-        listed = [
-            f"{synthetic.study_id(n)},{synthetic.MRN}|{synthetic.mrn(n)}" for n in _enrolled()
-        ]
-        table = "\n".join(["study_id,hospital_ids", *listed, ""])
-        file = self.folder / "subjects.csv"
-        file.write_text(table, encoding="utf-8")
-        self.say("subject", "import", str(file), "--site", SITE)
+        enrolled = min(ENROLLED, self.patients)
+        asked = ("--patients", str(self.patients), "--enrolled", str(enrolled))
+        self.say("truth", "write", str(self.truth), "--dialect", self.dialect, *asked)
+        self.say("subject", "import", str(self.truth / "subjects.csv"), "--site", SITE)
+        self.step("what the hospital told of its own codes")
+        for line in self.lines():
+            self.say("crosswalk", "add", *line, "--site", SITE, "--by", "demo", "--reason", "told")
+
+    def lines(self) -> Iterator[tuple[str, str, str]]:
+        """Crosswalk, code and target of each line of the hospital that says what a code means."""
+        for name, text in crosswalk_lines(self.dialect).items():
+            for row in csv.DictReader(text.splitlines()):
+                if row["target"]:
+                    code = f"{row['source_system']}|{row['source_code']}"
+                    yield name.removesuffix(".csv"), code, row["target"]
 
     def push(self, door: str) -> None:
         """The study's own scores come in as an integration engine would send them."""
@@ -119,7 +140,8 @@ class Story:
         key = self.say("client", "add", "engine", "--site", SITE).strip()
         mappings = Library(Settings().mappings).of_site(SITE)
         made = [record for n in _enrolled() for record in synthetic.assessments(n)]
-        with Server(door, auth=Bearer(key), limits=Settings()) as server:
+        here = Network.of(HERE)
+        with Server(door, auth=Bearer(key), limits=Settings(), network=here) as server:
             answers = [server.post_bundle(b) for _, b in bundles(mappings, made)]
             again = [server.post_bundle(b) for _, b in bundles(mappings, made)]
         entries = sum(len((a.body or {}).get("entry", ())) for a in answers)
@@ -130,11 +152,15 @@ class Story:
         )
         click.echo(f"  the same Bundles again: {_statuses(again)}; the same receipts: {same}")
 
-    def sync(self) -> None:
+    def pull(self) -> None:
         self.step("pull what the hospital has of them")
         self.say("pull", SITE)
         self.step("what waits, and why")
         self.say("quarantine", "list", "--site", SITE)
+        self.step("how much of it is right: what is held beside what the hospital truly has")
+        self.say("truth", "score", "--site", SITE, "--truth", str(self.truth / "truth.json"))
+
+    def deliver(self) -> None:
         self.step("deliver the scores to the hospital, and read them back")
         self.say("deliver", SITE)
         self.step("again: nothing changes, on either side")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -98,6 +98,13 @@ def record() -> None:
 @pass_workshop
 def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
     """Every active record as JSON, with the hospital identifiers of its subject."""
+    told = [fhir_json.dump(one).decode() for one in exported(workshop, site_name)]
+    click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))
+
+
+def exported(workshop: Workshop, site_name: str) -> list[dict[str, Any]]:
+    """Every active record of the site, with what tells whose and which it is; noted in the
+    trail."""
     site = workshop.site(site_name)
     study = workshop.library.of_site(site.name).study
     told = []
@@ -113,10 +120,9 @@ def record_export(workshop: Workshop, site_name: str, as_json: bool) -> None:
                     one = records.to_json(study, made, id=stored.id)
                     one |= {"subject_identifiers": ids}
                     placed = course.told(stored)
-                    one |= {"visit": placed} if placed else {}
-                    told.append(fhir_json.dump(one).decode())
+                    told.append(one | ({"visit": placed} if placed else {}))
     with workshop.registry.unit(site.id) as unit:
         named = {"subjects": [subject.id for subject in everyone]}
         unit.audit.note("R", "export", actor=ACTOR, entities=named)
         unit.commit()
-    click.echo("[\n" + ",\n".join(told) + "\n]" if told else json.dumps([]))
+    return told

@@ -17,11 +17,10 @@ from fhirbridge.registry.listings import Page
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
-from fhirbridge.servers.auth import build
 from fhirbridge.servers.client import Server
 from fhirbridge.settings import Settings
 from fhirbridge.sync import additions
-from fhirbridge.sync.hospital import Hospital
+from fhirbridge.sync.hospital import Hospital, server_of
 
 
 @dataclass
@@ -47,8 +46,8 @@ class Workshop:
             return unit.sites.by_name(name)
 
     def server(self, connection: Connection) -> Server:
-        auth = build(connection.auth_kind, connection.secret or "")
-        return Server(connection.base_url, auth=auth, limits=self.settings)
+        """Ready to be asked; refuses a wrong URL or secret before anything is sent."""
+        return server_of(connection, self.settings)
 
     def hospital(self, site_name: str, connection_name: str | None) -> Hospital:
         """The site's connection of that name, or its only one."""

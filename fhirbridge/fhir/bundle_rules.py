@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from fhirbridge.fhir import definitions, primitives, references
 from fhirbridge.fhir.datatype_rules import has
@@ -172,14 +173,17 @@ def _search_results(bundle: Bundle, entries: list[Any], path: str) -> Iterator[I
 
 
 def _searched(bundle: Bundle) -> frozenset[str]:
-    """The types that the link `self` searches for; none where it does not say."""
+    """The types that the link `self` searches for; none where it does not say, or is of an
+    operation, which finds what it wants."""
     urls = [one.get("url", "") for one in bundle.get("link", ()) if one.get("relation") == "self"]
     base, _, query = urls[0].partition("?") if urls else ("", "", "")
     last = base.rstrip("/").rpartition("/")[2]
     if last in definitions.resource_types():
         return frozenset((last,))
+    if last.startswith("$"):
+        return frozenset()
     asked = (part[6:] for part in query.split("&") if part.startswith("_type="))
-    return frozenset(name for one in asked for name in one.split(",") if name)
+    return frozenset(name for one in asked for name in unquote(one).split(",") if name)
 
 
 class _Named(NamedTuple):

@@ -21,10 +21,37 @@ _DEEPEST = 100  # what is valid is less deep
 def door(resource: Mapping[str, Any], *, path: str | None = None) -> list[Issue]:
     """Such issues, contained resources and Bundle entries included, as far as findings.py tells
     them; all are errors."""
+    if not _may_be_strange(resource):
+        return []
     kind = str(resource.get("resourceType", ""))
     issues = Findings(path or kind)
     issues.extend(_Door(issues).members(resource, kind, path or kind, 0))
     return issues.issues
+
+
+def _may_be_strange(value: Any) -> bool:
+    """The fast pass, without places: False where there is surely nothing to tell."""
+    todo = [value]
+    while todo:
+        here = todo.pop()
+        if isinstance(here, list):
+            todo += here
+            continue
+        if not isinstance(here, dict):
+            continue
+        for name in ("extension", "modifierExtension"):
+            if name in here and not _known(here[name]):
+                return True
+        code = here.get("code") if here.get("system") == UCUM else None
+        if isinstance(code, str) and not ucum.is_code(code):
+            return True
+        todo += [below for below in here.values() if isinstance(below, (dict, list))]
+    return False
+
+
+def _known(listed: Any) -> bool:
+    urls = [one.get("url") for one in listed if isinstance(one, dict)]
+    return all(isinstance(url, str) and packages.extension(url) is not None for url in urls)
 
 
 class _Door:

@@ -78,11 +78,32 @@ Token = tuple[str, str, str]
 Interval = tuple[str, str, str]
 
 
+def _once() -> Iterator[tuple[str, Mapping[str, str]]]:
+    for type, known in PARAMETERS.items():
+        first: dict[Parameter, str] = {}
+        yield type, {name: first.setdefault(parameter, name) for name, parameter in known.items()}
+
+
+_INDEXED = dict(_once())
+
+
+def indexed(type: str, name: str) -> str:
+    """The name under which the index holds what the parameter looks at: two that look at the same
+    stand there once.
+
+    >>> indexed("Observation", "subject"), indexed("Observation", "code")
+    ('patient', 'code')
+    """
+    return _INDEXED.get(type, {}).get(name, name)
+
+
 def tokens(resource: Mapping[str, Any]) -> Iterator[Token]:
-    """Every (parameter, system, value); a reference's system is empty, its value `Type/id`."""
-    if "id" in resource:
-        yield "_id", "", resource["id"]
-    for name, parameter in PARAMETERS.get(resource["resourceType"], {}).items():
+    """Every (parameter, system, value); a reference's system is empty, its value `Type/id`. Of
+    parameters that look at the same the first; `_id` is a column of the resource itself."""
+    type = resource["resourceType"]
+    for name, parameter in PARAMETERS.get(type, {}).items():
+        if _INDEXED[type][name] != name:
+            continue
         for element in parameter.elements:
             for item in _items(resource.get(element)):
                 if parameter.kind == "token":

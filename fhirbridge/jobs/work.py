@@ -42,12 +42,17 @@ def _pull(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
     return Pull(hospital, hospital.options.page_size or settings.page_size, crash).run()
 
 
+def _full(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
+    size = hospital.options.page_size or settings.page_size
+    return Pull(hospital, size, crash, full=True).run()
+
+
 def _deliver(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
     return Deliver(hospital, crash).run()
 
 
 # `full` asks for all, also where `pull` asks only for what is new.
-DOINGS: Mapping[str, Doing] = {"pull": _pull, "full": _pull, "deliver": _deliver}
+DOINGS: Mapping[str, Doing] = {"pull": _pull, "full": _full, "deliver": _deliver}
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from fhirbridge.mapping.read_row import Trace, read_row
 from fhirbridge.mapping.spec import Block, FormMapping, Gate, Reading, Row
 from fhirbridge.study.checks import totals
 from fhirbridge.study.fields import NUMBERS
+from fhirbridge.study.forms import DAY
 from fhirbridge.study.values import Absent, Identifier, is_date
 
 HELPERS: Mapping[str, Any] = MappingProxyType(
@@ -89,6 +90,8 @@ class _Body:
                 self._gate(gate, refused="not in", codes=gate.passes)
         if self.mapping.where is not None:
             self._answered(self.mapping.where)
+        if self.mapping.besides is not None:
+            self._unsaid(self.mapping.besides)
         if self.mapping.review is not None:
             self._gate(self.mapping.review, refused="in", codes=self.mapping.review.holds)
         values = Source(names=self.source.names, constants=self.source.constants, indent=1)
@@ -122,6 +125,16 @@ class _Body:
             self.reach.refuse_if(f"{above.variable}.get({steps[-1].name!r}) is None")
         else:
             self.reach.refuse_if(f"not {self.reach.spot(steps).variable}.get('coding')")
+
+    def _unsaid(self, besides: Gate) -> None:
+        """Leaves to the interpreter what says anything there: few resources do."""
+        path = besides.path
+        first = path.steps[0].name
+        known = self.source.constant(
+            f"says_{identifier(path.text)}",
+            lambda resource: next(path.read(resource, root=""), None) is not None,
+        )
+        self.reach.refuse_if(f"{first!r} in r and {known}(r)")
 
     def _row(self, row: Row, out: Source) -> None:
         """The field's value and trace by the first reading that has one."""
@@ -262,6 +275,8 @@ class _Body:
         key = "''"
         if len(form.key) == 1:
             key = f"fields[{form.key[0]!r}]"
+            if form.key[0] in form.daily:
+                key = f"{key}[:{DAY}]"
             if form.fields[form.key[0]].type in NUMBERS:
                 key = f"str({key})"
         elif form.key:

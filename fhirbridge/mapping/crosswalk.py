@@ -67,6 +67,7 @@ class Systems:
 
     aliases: Mapping[str, str]
     dotless: frozenset[str]
+    open: frozenset[str] = frozenset()  # of which the study lists some codes, and knows of more
 
     def normal(self, system: str, code: str) -> tuple[str, str]:
         """The pair by which codes are compared."""
@@ -136,14 +137,16 @@ def read_systems(text: str, *, name: str) -> tuple[Systems, list[Issue]]:
     rows, faults = _rows(text, name, ("alias", "system", "form"))
     aliases: dict[str, str] = {}
     for place, row in rows:
-        if row["form"] not in ("", "dotless"):
+        if row["form"] not in ("", "dotless", "open"):
             cause = f"the form '{row['form']}' is not known"
-            faults.append(Issue("configuration", cause, "write dotless or nothing", place=place))
+            remedy = "write dotless, open or nothing"
+            faults.append(Issue("configuration", cause, remedy, place=place))
         if row["alias"] and aliases.setdefault(row["alias"], row["system"]) != row["system"]:
             cause = f"{row['alias']} is the alias of another system already"
             faults.append(Issue("configuration", cause, "keep one of them", place=place))
     dotless = frozenset(row["system"] for _, row in rows if row["form"] == "dotless")
-    return Systems(MappingProxyType(aliases), dotless), faults
+    open_ = frozenset(row["system"] for _, row in rows if row["form"] == "open")
+    return Systems(MappingProxyType(aliases), dotless, open_), faults
 
 
 def read_lines(text: str, *, name: str, systems: Systems) -> tuple[list[Line], list[Issue]]:
@@ -201,7 +204,7 @@ def build(
         name=name,
         forward=MappingProxyType(forward),
         back=MappingProxyType(back),
-        covered=frozenset(line.system for line in lines),
+        covered=frozenset(line.system for line in lines) - systems.open,
         systems=systems,
         combined=MappingProxyType(combined),
         displays=MappingProxyType(displays),

@@ -156,7 +156,7 @@ def _says_nothing(mappings: MappingSet, told: Decoded) -> bool:
 def _whole(here: Here, block: Block, resource: Mapping[str, Any]) -> Decoded:
     reader = Reader(here, block, [(row, resource, here.root) for row in block.rows])
     mapping = here.mapping
-    for gate in (mapping.gate, mapping.where):
+    for gate in (mapping.gate, mapping.where, mapping.besides):
         if gate is not None and reader.fate == "record" and not reader.passes(gate, resource):
             return _told(reader, mapping, resource)
     if mapping.review is not None:

@@ -19,6 +19,7 @@ _PARTS = {
     "recognise": "recognise",
     "gate": "gate",
     "where": "gate",
+    "besides": "gate",
     "review": "review",
     "absent": "reading",
 }
@@ -55,6 +56,7 @@ class FileReader(InsideReader):
             gate=gate,
             blocks=tuple(self.blocks(gate)),
             where=self.gate(self.content, (), word="where"),
+            besides=self.gate(self.content, (), word="besides"),
             review=self.review(),
             reads_only=bool(self.content.get("read only")),
             pulled=bool(self.content.get("pull", True)),

@@ -79,6 +79,8 @@ def codes(value: Any) -> Iterator[str]:
         given = value.get("coding")
         codings = given if isinstance(given, list) else ()
         yield from (str(c.get("code")) for c in codings if isinstance(c, Mapping))
+        if "code" in value and "coding" not in value:  # a Coding itself
+            yield str(value["code"])
 
 
 def modifier(here: Any, expression: str) -> str:

@@ -30,7 +30,9 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = MappingProxyType(
 SHAPES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "file": dict.fromkeys(("form", "name", "resource", "each", "profile"), _WORD)
-        | dict.fromkeys(("recognise", "gate", "where", "review", "values", "absent"), _INNER)
+        | dict.fromkeys(
+            ("recognise", "gate", "where", "besides", "review", "values", "absent"), _INNER
+        )
         | dict.fromkeys(("shared", "rows", "groups", "write only", "inside"), _LIST)
         | {
             "deliver": _FLAG,

@@ -118,8 +118,8 @@ class FormMapping:
 
     `reads_only`: nothing is written by it. `pulled`: hospitals are asked for it. `patients`: where
     the reference to the patient is written; the first is where it is read, none where the resource
-    is the patient or of nobody. `where`: a second status that must pass. `review`: codes of a
-    status whose resources a person looks at.
+    is the patient or of nobody. `where`: a second status that must pass; `besides`: one that must
+    where it is there. `review`: codes of a status whose resources a person looks at.
     """
 
     name: str
@@ -131,6 +131,7 @@ class FormMapping:
     blocks: tuple[Block, ...]
     inside: tuple[Inside, ...] = ()
     where: Gate | None = None
+    besides: Gate | None = None
     review: Gate | None = None
     reads_only: bool = False
     pulled: bool = True

@@ -7,19 +7,29 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
 
 from fhirbridge.outcome import Issue
 from fhirbridge.registry import tables
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.scope import Scope, not_found
+from fhirbridge.registry.traces import batches
 
 DeliveryState = Literal["pending", "sent", "verified", "conflict", "dead"]
+Cause = Literal[
+    "overtaken", "gone", "several", "not-as-sent",  # of a conflict
+    "refused", "not-writable", "exhausted",  # of what is dead
+    "waits", "sending", "failed", "unserved", "asked-to-wait", "retried",  # of what is pending
+]  # fmt: skip
+ASKED_TO_WAIT: Cause = "asked-to-wait"  # holds for the whole server
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`sent_sha256` is the content that was tried last, taken or not."""
+    """`sent_sha256` is the content that was tried last, taken or not; `failures` are the tries in
+    a row that came to nothing, `not_before` when the next one may be; `cause` says in a word why it
+    waits or ended; `remote_sha256` is of what was read back there.
+    """
 
     id: str
     connection_id: str
@@ -31,6 +41,10 @@ class Delivery:
     attempts: int
     issues: tuple[Issue, ...]
     updated_at: datetime
+    cause: Cause | None = None
+    remote_sha256: str | None = None
+    failures: int = 0
+    not_before: datetime | None = None
 
 
 class Changes(TypedDict, total=False):
@@ -40,6 +54,11 @@ class Changes(TypedDict, total=False):
     sent_sha256: str | None
     attempts: int
     issues: tuple[Issue, ...]
+    cause: Cause | None
+    remote_sha256: str | None
+    failures: int
+    not_before: datetime | None
+    sent_body: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +83,28 @@ class Deliveries:
 
         What the server refused never arrived: there is nothing to take back.
         """
-        delivery = tables.delivery.c
         rows = self._pairs(connection_id, outer=False).where(
-            tables.resource.c.deleted == true(),
-            or_(
-                delivery.remote_id.is_not(None),
-                and_(delivery.state == "pending", delivery.attempts > 0),
-            ),
+            tables.resource.c.deleted == true(), _arrived()
         )
         return self.scope.many(_sent_pair, rows)
+
+    def held_by(
+        self, connection_id: str, subject_ids: Collection[str]
+    ) -> list[tuple[ResourceRow, Delivery]]:
+        """What is there, or may be, of these subjects, and was not withdrawn here."""
+        record = tables.record.c
+        found: list[tuple[ResourceRow, Delivery]] = []
+        for some in batches(subject_ids):
+            theirs = select(record.id).where(
+                record.site_id == self.scope.site_id, record.subject_id.in_(some)
+            )
+            rows = self._pairs(connection_id, outer=False).where(
+                tables.resource.c.record_id.in_(theirs),
+                tables.resource.c.deleted == false(),
+                _arrived(),
+            )
+            found += self.scope.many(_sent_pair, rows)
+        return found
 
     def unsettled(self, connection_id: str) -> list[tuple[ResourceRow, Delivery]]:
         """What waits for a person: in conflict, or dead; not what is neither here nor there."""
@@ -109,6 +141,7 @@ class Deliveries:
             "state": "pending",
             "attempts": 0,
             "issues": (),
+            "failures": 0,
             "updated_at": self.scope.clock(),
         }
         self.scope.put(
@@ -122,6 +155,58 @@ class Deliveries:
             delivery.connection_id == connection_id, delivery.resource_id == resource_id
         )
         return self.scope.only(Delivery, put, "delivery")
+
+    def claim(
+        self, connection_id: str, resource_id: str, *, seen: int | None, **changes: Unpack[Changes]
+    ) -> bool:
+        """The next attempt, for one caller alone: False where another made it since `seen`, the
+        number of attempts that were known (None: there was no delivery)."""
+        delivery = tables.delivery
+        values: dict[str, Any] = {
+            "attempts": (seen or 0) + 1,
+            "updated_at": self.scope.clock(),
+            **changes,
+        }
+        if seen is None:
+            begun = {"id": self.scope.ids(), "issues": (), "state": "pending", "failures": 0}
+            return self.scope.add_new(
+                delivery,
+                once=("connection_id", "resource_id"),
+                connection_id=connection_id,
+                resource_id=resource_id,
+                **{**begun, **values},
+            )
+        named = (
+            delivery.c.connection_id == connection_id,
+            delivery.c.resource_id == resource_id,
+            delivery.c.attempts == seen,
+        )
+        return self.scope.affected(self.scope.update(delivery).where(*named).values(**values)) == 1
+
+    def sent_body(self, connection_id: str, resource_id: str) -> dict[str, Any] | None:
+        """What was sent last and taken."""
+        found = self.scope.row(
+            tables.delivery, _Sent, connection_id=connection_id, resource_id=resource_id
+        )
+        return found.sent_body if found else None
+
+    def there(self, connection_id: str, resource_ids: Collection[str]) -> dict[str, str]:
+        """By resource the id that it has at the server, of those that have one."""
+        rows = self.scope.rows(
+            tables.delivery, _There, connection_id=connection_id, resource_id=list(resource_ids)
+        )
+        return {row.resource_id: row.remote_id for row in rows if row.remote_id}
+
+    def asked_to_wait(self, connection_id: str) -> datetime | None:
+        """Until when the server asked for rest, of all that it was asked."""
+        delivery = tables.delivery.c
+        latest = select(func.max(delivery.not_before)).where(
+            delivery.site_id == self.scope.site_id,
+            delivery.connection_id == connection_id,
+            delivery.cause == ASKED_TO_WAIT,
+        )
+        told: datetime | None = self.scope.connection.execute(latest).scalar_one()
+        return told
 
     def of_connection(self, connection_id: str) -> list[Delivery]:
         delivery = tables.delivery.c
@@ -140,6 +225,24 @@ class Deliveries:
 @dataclass(frozen=True, slots=True)
 class _Known:
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    sent_body: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    resource_id: str
+    remote_id: str | None
+
+
+def _arrived() -> ColumnElement[bool]:
+    """It is there, or may be because an answer was lost."""
+    delivery = tables.delivery.c
+    maybe = and_(delivery.state == "pending", delivery.attempts > 0)
+    return or_(delivery.remote_id.is_not(None), maybe)
 
 
 def _lacking() -> ColumnElement[bool]:

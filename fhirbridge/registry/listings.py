@@ -6,7 +6,7 @@ stands. A mark of another site is as unknown as one that never was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -20,7 +20,7 @@ from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.job_tables import job as job_table
 from fhirbridge.registry.jobs import Job
 from fhirbridge.registry.messages import Held
-from fhirbridge.registry.proposals import Proposal
+from fhirbridge.registry.proposals import WAITS, Proposal
 from fhirbridge.registry.records import Record
 from fhirbridge.registry.scope import Scope
 from fhirbridge.registry.subjects import Subject
@@ -69,6 +69,29 @@ class ReceiptHead:
     source: str
     kind: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryHead:
+    """A delivery, what it carries and where to."""
+
+    id: str
+    connection: str
+    connection_id: str
+    resource_id: str
+    type: str
+    fhir_id: str
+    record_id: str
+    deleted: bool
+    state: str
+    cause: str | None
+    attempts: int
+    failures: int
+    not_before: datetime | None
+    remote_id: str | None
+    remote_version: str | None
+    issues: tuple[Issue, ...]
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +197,8 @@ class Listings:
     ) -> Page[Proposal]:
         """The oldest first."""
         proposal = tables.proposal.c
-        rows = self.scope.select(tables.proposal, Proposal).where(proposal.status == status)
+        named = WAITS if status == "waiting" else proposal.status == status
+        rows = self.scope.select(tables.proposal, Proposal).where(named)
         rows = rows if record_id is None else rows.where(proposal.record_id == record_id)
         return self._page(Proposal, rows, (proposal.at, proposal.id), wanted)
 
@@ -199,6 +223,35 @@ class Listings:
         rows = rows if state is None else rows.where(job.state == state)
         rows = rows if connection_id is None else rows.where(job.connection_id == connection_id)
         return self._page(Job, rows, (job.made_at, job.id), wanted, newest=True)
+
+    def deliveries(
+        self,
+        wanted: Wanted,
+        *,
+        connection: str | None = None,
+        states: Collection[str] | None = None,
+        cause: str | None = None,
+        ids: Collection[str] | None = None,
+    ) -> Page[DeliveryHead]:
+        """By id. `connection` is its name."""
+        delivery, resource, there = tables.delivery.c, tables.resource.c, tables.connection.c
+        site = self.scope.site_id
+        joined = tables.delivery.join(
+            tables.resource,
+            (delivery.site_id == resource.site_id) & (delivery.resource_id == resource.id),
+        ).join(
+            tables.connection,
+            (delivery.site_id == there.site_id) & (delivery.connection_id == there.id),
+        )
+        of_resource = (resource.type, resource.fhir_id, resource.record_id, resource.deleted)
+        plain = [delivery[name] for name in DeliveryHead.__slots__ if name in delivery]
+        rows = select(*plain, *of_resource, there.name.label("connection")).select_from(joined)
+        rows = rows.where(delivery.site_id == site)
+        rows = rows if connection is None else rows.where(there.name == connection)
+        rows = rows if states is None else rows.where(delivery.state.in_(sorted(states)))
+        rows = rows if cause is None else rows.where(delivery.cause == cause)
+        rows = rows if ids is None else rows.where(delivery.id.in_(sorted(ids)))
+        return self._page(DeliveryHead, rows, (delivery.id,), wanted)
 
     def _page(
         self,

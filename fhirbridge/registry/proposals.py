@@ -8,12 +8,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal_column, select
 
 from fhirbridge.registry import tables
 from fhirbridge.registry.gathered import Way, portions
 from fhirbridge.registry.scope import Scope, insertion, not_found
 
+# Not by a parameter: only so the index of those that wait can be used.
+WAITS = tables.proposal.c.status == literal_column("'waiting'")
 ProposalStatus = Literal["accepted", "waiting", "refused", "superseded"]
 
 
@@ -283,7 +285,7 @@ class Proposals:
             waits = [one for one in known if one.status == "waiting"]
             return sorted(waits, key=lambda one: (one.at, one.field, one.number))
         proposal = tables.proposal.c
-        rows = self._rows().where(proposal.status == "waiting")
+        rows = self._rows().where(WAITS)
         rows = rows if record_id is None else rows.where(proposal.record_id == record_id)
         ordered = rows.order_by(proposal.at, proposal.record_id, proposal.field, proposal.number)
         return self.scope.many(Proposal, ordered)

@@ -238,5 +238,5 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[An
     return {
         name: [before, after]
         for name, (before, after) in pairs.items()
-        if fhir_json.canonical(before) != fhir_json.canonical(after)
+        if before is not after and fhir_json.canonical(before) != fhir_json.canonical(after)
     }

@@ -1,10 +1,12 @@
-"""Sync runs and the cursors that say how far each stream of a run has come."""
+"""Sync runs, the cursors that say how far each stream of a run has come, and how far the streams
+have been read over all runs.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -27,6 +29,21 @@ class Run:
     reasons: tuple[str, ...]
     started_at: datetime
     ended_at: datetime | None
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what the run found out, as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a stream of a connection was read: by the server's clock all until `since`;
+    `full_at` and `full_in` are time and run of the last complete reading of all of it.
+    """
+
+    connection_id: str
+    stream: str
+    since: datetime | None
+    full_at: datetime | None
+    full_in: str | None
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,12 @@ class Runs:
         sums.update(counts)
         return self._change(run_id, counts=dict(sums))
 
+    def tell(self, run_id: str, facts: Mapping[str, Any]) -> Run:
+        """Added to what the run has found out; what it knew under the same name is replaced."""
+        rows = self._rows().where(tables.sync_run.c.id == run_id).with_for_update(key_share=True)
+        before = self.scope.only(Run, rows, "sync run")
+        return self._change(run_id, facts={**before.facts, **facts})
+
     def finish(
         self,
         run_id: str,
@@ -137,3 +160,35 @@ class Cursors:
         rows = self.scope.select(tables.cursor, Cursor).where(cursor.run_id == run_id)
         found = self.scope.many(Cursor, rows.order_by(cursor.stream))
         return {row.stream: row for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    scope: Scope
+
+    def get(self, connection_id: str, stream: str) -> Reading | None:
+        named = {"connection_id": connection_id, "stream": stream}
+        return self.scope.row(tables.reading, Reading, **named)
+
+    def put(
+        self,
+        connection_id: str,
+        stream: str,
+        *,
+        since: datetime | None,
+        full_at: datetime | None = None,
+        full_in: str | None = None,
+    ) -> None:
+        """`full_at` and `full_in` stay as they were where they are not given."""
+        self.scope.put(
+            tables.reading,
+            once=("connection_id", "stream"),
+            told=("since", "updated_at"),
+            kept=("full_at", "full_in"),
+            connection_id=connection_id,
+            stream=stream,
+            since=since,
+            full_at=full_at,
+            full_in=full_in,
+            updated_at=self.scope.clock(),
+        )

@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Delete,
     Executable,
     Select,
@@ -27,9 +26,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import MultipleResultsFound
 
 from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry import tables
+from fhirbridge.registry import prepared, tables
 from fhirbridge.registry.faults import collision
 from fhirbridge.registry.gathered import Gathered, Way
 from fhirbridge.registry.vault import Vault
@@ -68,7 +68,8 @@ class Scope:
         if not self.gathered.waiting:
             return
         for way, rows in self.gathered.take():
-            changed = self.raw.execute(way.statement, rows).rowcount
+            made = prepared.writing(self.raw.dialect, way.statement, tuple(rows[0]))
+            changed = made.write(self.raw, rows)
             if way.exact and changed != len(rows):
                 if self.alone:
                     raise conflict(f"a row of '{way.table.name}' belongs to another one already")
@@ -163,24 +164,25 @@ class Scope:
 
     def row(self, table: Table, kind: Callable[..., Row], **named: Any) -> Row | None:
         """The row of the site with these values, by a statement that is made once."""
-        found = self._named(table, kind, (), named).one_or_none()
-        return None if found is None else kind(**found._mapping)
+        found = self.rows(table, kind, **named)
+        if len(found) > 1:
+            raise MultipleResultsFound("one row was asked for, and several are there")
+        return found[0] if found else None
 
     def rows(
         self, table: Table, kind: Callable[..., Row], order: tuple[str, ...] = (), **named: Any
     ) -> list[Row]:
         """Those with these values; of a list or a set with one of them."""
-        return [kind(**row._mapping) for row in self._named(table, kind, order, named)]
-
-    def _named(
-        self, table: Table, kind: Callable[..., Any], order: tuple[str, ...], named: dict[str, Any]
-    ) -> CursorResult[Any]:
-        """Of one table alone: what waits for another one may wait."""
+        if any(isinstance(value, list | set) and not value for value in named.values()):
+            return []
         many = tuple(name for name, value in named.items() if isinstance(value, list | set))
         statement = _selection(table, kind, tuple(named), many, order)
-        values = {"of_site": self.site_id, **named}
+        # Of one table alone: what waits for another one may wait.
         connection = self.connection if table in self.gathered.tables else self.raw
-        return connection.execute(statement, values)
+        values = {"of_site": self.site_id, **named}
+        shape, given = prepared.filled(values)
+        query = prepared.reading(connection.dialect, statement, shape)
+        return [kind(*row) for row in query.rows(connection, given)]
 
     def one(self, kind: Callable[..., Row], statement: Executable) -> Row | None:
         row = self.connection.execute(statement).one_or_none()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, and_, false, or_, select, type_coerce
 
+from fhirbridge.fhir.search_parameters import indexed
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import tables
 from fhirbridge.registry.columns import TEXT
@@ -28,7 +29,7 @@ def conditions(
         resource.site_id == site,
         resource.type == type,
         resource.deleted == false(),
-        *(_token(name, wanted, site=site) for name, wanted in tokens),
+        *(_token(indexed(type, name), wanted, site=site) for name, wanted in tokens),
         *(_date(*wanted, site=site) for wanted in dates),
     ]
 
@@ -36,6 +37,8 @@ def conditions(
 def _token(
     name: str, wanted: Sequence[tuple[str | None, str]], *, site: str
 ) -> ColumnElement[bool]:
+    if name == "_id":
+        return tables.resource.c.fhir_id.in_([value for _, value in wanted])
     token = tables.resource_token.c
     any_of = [_is(system, value) for system, value in wanted]
     marked = select(token.resource_id).where(

@@ -56,6 +56,8 @@ class Connection:
     created_at: datetime
     secret: str | None = field(repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)  # see `fhirbridge.options`
+    login: Mapping[str, Any] = field(default_factory=dict)  # see `fhirbridge.servers.login`
+    learned: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class _Sealed:
     auth_kind: str
     auth_cipher: bytes | None
     options: Mapping[str, Any]
+    login: Mapping[str, Any]
+    learned: Mapping[str, Any]
     created_at: datetime
 
 
@@ -169,13 +173,19 @@ class Connections:
     scope: Scope
 
     def add(
-        self, name: str, base_url: str, *, auth_kind: str = "none", secret: str | None = None
+        self,
+        name: str,
+        base_url: str,
+        *,
+        auth_kind: str = "none",
+        secret: str | None = None,
+        login: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Connection:
         """The secret is sealed for this site and this connection."""
         id, now = self.scope.ids(), self.scope.clock()
-        cipher = None
-        if secret is not None:
-            cipher = self.scope.vault.seal(secret.encode(), place=self._place(id))
+        kept, set_of = dict(login or {}), dict(options or {})
+        cipher = self._sealed(id, secret)
         fresh = self.scope.add_new(
             tables.connection,
             id=id,
@@ -183,19 +193,47 @@ class Connections:
             base_url=base_url,
             auth_kind=auth_kind,
             auth_cipher=cipher,
-            options={},
+            options=set_of,
+            login=kept,
+            learned={},
             created_at=now,
         )
         if not fresh:
             raise duplicate(f"there is a connection '{name}' already")
-        return Connection(id, name, base_url, auth_kind, now, secret)
+        return Connection(id, name, base_url, auth_kind, now, secret, set_of, kept)
 
     def set_options(self, connection_id: str, options: Mapping[str, Any]) -> None:
         """In the place of those before; raises `BridgeError` where there is no such connection."""
+        self._change(connection_id, options=dict(options))
+
+    def set_login(self, connection_id: str, login: Mapping[str, Any], *, secret: str) -> None:
+        """How we log in from now on, with the secret that belongs to it."""
+        cipher = self._sealed(connection_id, secret)
+        self._change(connection_id, login=dict(login), auth_cipher=cipher)
+
+    def learn(self, connection_id: str, learned: Mapping[str, Any]) -> None:
+        """What a check has seen of the server."""
+        self._change(connection_id, learned=dict(learned))
+
+    def published(self, connection_id: str) -> Mapping[str, Any] | None:
+        """Its login, of any site for a unit without one: who signs shows public keys to all."""
+        connection = tables.connection.c
+        found = select(connection.login).where(connection.id == connection_id)
+        if self.scope.site is not None:
+            found = found.where(connection.site_id == self.scope.site)
+        row = self.scope.connection.execute(found).one_or_none()
+        return None if row is None else row.login
+
+    def _change(self, connection_id: str, **values: Any) -> None:
         named = tables.connection.c.id == connection_id
         changed = self.scope.update(tables.connection).where(named)
-        if not self.scope.affected(changed.values(options=dict(options))):
+        if not self.scope.affected(changed.values(**values)):
             raise not_found("connection")
+
+    def _sealed(self, connection_id: str, secret: str | None) -> bytes | None:
+        if secret is None:
+            return None
+        return self.scope.vault.seal(secret.encode(), place=self._place(connection_id))
 
     def by_name(self, name: str) -> Connection:
         rows = self.scope.select(tables.connection, _Sealed)
@@ -219,7 +257,15 @@ class Connections:
         if row.auth_cipher is not None:
             secret = self.scope.vault.unseal(row.auth_cipher, place=self._place(row.id)).decode()
         return Connection(
-            row.id, row.name, row.base_url, row.auth_kind, row.created_at, secret, row.options
+            row.id,
+            row.name,
+            row.base_url,
+            row.auth_kind,
+            row.created_at,
+            secret,
+            row.options,
+            row.login,
+            row.learned,
         )
 
     def _place(self, connection_id: str) -> str:

@@ -23,16 +23,17 @@ _TABLE = "sqlite_schema"  # ANALYZE of it makes the statistics' table, and loads
 
 
 def tell(connection: Connection) -> None:
-    """Of tables of which nothing is told: an operator's own ANALYZE counts."""
+    """Of indexes of which nothing is told: an operator's own ANALYZE counts."""
     there = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'"
     if connection.exec_driver_sql(there).first() is None:
         connection.exec_driver_sql(f"ANALYZE {_TABLE}")
-    known = {*connection.exec_driver_sql("SELECT tbl FROM sqlite_stat1").scalars()}
+    told = connection.exec_driver_sql("SELECT tbl, idx FROM sqlite_stat1")
+    known = {(table, index) for table, index in told}
     rows = [
         (table.name, name, stat)
         for table in metadata.sorted_tables
-        if table.name not in known
         for name, stat in _indexes(connection, table)
+        if (table.name, name) not in known
     ]
     if rows:
         insert = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)"
@@ -41,9 +42,13 @@ def tell(connection: Connection) -> None:
 
 
 def _indexes(connection: Connection, table: Table) -> Iterator[tuple[str, str]]:
-    for _, name, unique, *_ in connection.exec_driver_sql(f"PRAGMA index_list('{table.name}')"):
+    listed = connection.exec_driver_sql(f"PRAGMA index_list('{table.name}')").all()
+    for _, name, unique, made_by, *_ in listed:
         told = connection.exec_driver_sql(f"PRAGMA index_info('{name}')").all()
-        yield name, _stat([row[2] for row in told], last=1 if unique else _FEW)
+        # The rows themselves are the key's index then, and have the table's name in the statistics.
+        own = made_by == "pk" and not table.dialect_options["sqlite"]["with_rowid"]
+        columns = [row[2] for row in told]
+        yield table.name if own else name, _stat(columns, last=1 if unique else _FEW)
 
 
 def _stat(columns: Sequence[str], *, last: int) -> str:

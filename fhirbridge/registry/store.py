@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Engine, select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,7 +26,13 @@ def _utc_now() -> datetime:
 
 
 def _uuid() -> str:
-    return str(uuid4())
+    """A UUID of version 7 (RFC 9562, section 5.7), which begins with the time: rows that are new
+    together stand together in each index. Of version 4, each lay on a page of its own.
+    """
+    milliseconds, chance = time.time_ns() // 1_000_000, secrets.token_hex(10)
+    variant = "89ab"[int(chance[3], 16) & 3]
+    made = f"{milliseconds:012x}7{chance[:3]}{variant}{chance[4:19]}"
+    return f"{made[:8]}-{made[8:12]}-{made[12:16]}-{made[16:20]}-{made[20:]}"
 
 
 class Registry:
@@ -90,6 +97,7 @@ class Registry:
             return
         raw = self.engine.raw_connection()
         try:
+            raw.info.pop("reads", None)  # the next transaction says anew what it may
             for statement in ("PRAGMA query_only=OFF", "VACUUM"):
                 raw.driver_connection.execute(statement)  # type: ignore[union-attr]
             done = raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]

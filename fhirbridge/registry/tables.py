@@ -5,7 +5,7 @@ A change comes with a new file in `migrations/versions`; a test holds the two eq
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, UniqueConstraint, text
 
 from fhirbridge.registry.columns import TEXT, Choice, Issues, Json, Moment, Strings
 from fhirbridge.registry.schema import (
@@ -51,6 +51,8 @@ connection = Table(
     *texts("id", "name", "base_url", "auth_kind"),
     may("auth_cipher", LargeBinary()),
     must("options", Json()),
+    must("login", Json()),  # client id, pinned token URL, scopes, public keys
+    must("learned", Json()),  # what a check has seen of the server
     must("created_at", Moment()),
     primary("id"),
     unique("name"),
@@ -117,6 +119,7 @@ receipt_entry = Table(
     belongs("record", checked="DEFERRED"),
     Index(None, "site_id", "identifier"),
     Index(None, "site_id", "source_id"),
+    sqlite_with_rowid=False,
 )
 
 record = Table(
@@ -147,6 +150,7 @@ revision = Table(
     primary("record_id", "number"),
     belongs("record"),
     belongs("message"),
+    sqlite_with_rowid=False,
 )
 
 origin = Table(
@@ -161,11 +165,20 @@ origin = Table(
     # could drop it only by rebuilding the table and all that points at it.
     *optional("subject_id", "record_id"),
     must("seen_at", Moment()),
+    may("seen_in"),
+    # Complete readings in a row that did not find it.
+    Column("missed", Integer, nullable=False, server_default="0"),
     primary("id"),
     unique("source", "resource_type", "source_id"),
     belongs("subject"),
     belongs("record", checked="DEFERRED"),
-    Index(None, "site_id", "record_id"),
+)
+Index(
+    "ix_origin_site_id_record_id",
+    origin.c.site_id,
+    origin.c.record_id,
+    sqlite_where=origin.c.record_id.is_not(None),
+    postgresql_where=origin.c.record_id.is_not(None),
 )
 
 origin_record = Table(
@@ -176,6 +189,7 @@ origin_record = Table(
     belongs("origin"),
     belongs("record", checked="DEFERRED"),
     Index(None, "site_id", "record_id"),
+    sqlite_with_rowid=False,
 )
 
 proposal = Table(
@@ -195,7 +209,15 @@ proposal = Table(
     belongs("record", checked="DEFERRED"),
     belongs("origin"),
     belongs("message"),
-    Index(None, "site_id", "status"),
+    sqlite_with_rowid=False,
+)
+# Few wait, and the others are never looked for by their status alone.
+Index(
+    "ix_proposal_waiting",
+    proposal.c.site_id,
+    proposal.c.record_id,
+    sqlite_where=text("status = 'waiting'"),
+    postgresql_where=text("status = 'waiting'"),
 )
 
 resource = Table(
@@ -222,6 +244,7 @@ resource_token = Table(
     primary("resource_id", "name", "system", "value"),
     belongs("resource"),
     Index(None, "site_id", "name", "value", "system"),
+    sqlite_with_rowid=False,
 )
 
 resource_date = Table(
@@ -231,6 +254,7 @@ resource_date = Table(
     primary("resource_id", "name", "low", "high"),
     belongs("resource"),
     Index(None, "site_id", "name", "low"),
+    sqlite_with_rowid=False,
 )
 
 quarantine = Table(
@@ -260,6 +284,7 @@ sync_run = Table(
     must("reasons", Strings()),
     must("started_at", Moment()),
     may("ended_at", Moment()),
+    must("facts", Json()),
     primary("id"),
     belongs("connection"),
 )
@@ -286,6 +311,18 @@ cursor = Table(
     belongs("sync_run"),
 )
 
+# How far each stream of a connection has been read, over all runs.
+reading = Table(
+    "reading",
+    metadata,
+    *texts("site_id", "connection_id", "stream"),
+    *(may(name, Moment()) for name in ("since", "full_at")),
+    may("full_in"),
+    must("updated_at", Moment()),
+    primary("connection_id", "stream"),
+    belongs("connection"),
+)
+
 delivery = Table(
     "delivery",
     metadata,
@@ -295,6 +332,10 @@ delivery = Table(
     must("attempts", Integer()),
     must("issues", Issues()),
     must("updated_at", Moment()),
+    *optional("cause", "remote_sha256"),  # of what was read back there, without its stamps
+    must("failures", Integer()),
+    may("not_before", Moment()),
+    may("sent_body", Json()),
     primary("id"),
     unique("connection_id", "resource_id"),
     belongs("connection"),

@@ -23,14 +23,16 @@ from fhirbridge.registry.proposals import Origins, Proposals
 from fhirbridge.registry.receipts import Receipts
 from fhirbridge.registry.records import Name, Records
 from fhirbridge.registry.resources import Resources
-from fhirbridge.registry.runs import Cursors, Runs
+from fhirbridge.registry.runs import Cursors, Readings, Runs
 from fhirbridge.registry.schedules import Schedules
 from fhirbridge.registry.scope import Scope
+from fhirbridge.registry.sightings import Sightings
 from fhirbridge.registry.sites import Clients, Connections, Sites
 from fhirbridge.registry.smart import Assertions, Signers, Tokens
 from fhirbridge.registry.subjects import Subjects, hold
 from fhirbridge.registry.tombstones import Tombstones
 from fhirbridge.registry.traces import Traces
+from fhirbridge.registry.writability import Writability
 
 
 class Unit:
@@ -60,7 +62,10 @@ class Unit:
         self.history = History(scope)
         self.runs = Runs(scope)
         self.cursors = Cursors(scope)
+        self.readings = Readings(scope)
+        self.sightings = Sightings(scope)
         self.deliveries = Deliveries(scope)
+        self.writability = Writability(scope)
         self.listings = Listings(scope)
         self.tombstones = Tombstones(scope)
         self.traces = Traces(scope)
@@ -99,6 +104,8 @@ class Unit:
     def foresee(self, wanted: Mapping[Name, str]) -> None:
         """These records, by business key and id, are about to be read and written: what is known of
         them is looked up together."""
+        if wanted.keys() <= self._scope.gathered.names.keys():
+            return
         found = self.records.know(wanted)
         new = [id for id, record in found.items() if record is None]
         self.proposals.know([id for id in found if id not in new], none=new)

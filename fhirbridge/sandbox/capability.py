@@ -5,13 +5,24 @@ See https://hl7.org/fhir/R4/capabilitystatement.html.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from fhirbridge.sandbox import search
 from fhirbridge.sandbox.store import Resource
 
-_INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "create", "search-type")
+_INTERACTIONS = (
+    "read",
+    "vread",
+    "update",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
 
 
-def statement(*, base: str, moment: str) -> Resource:
+def statement(*, base: str, moment: str, unlisted: Set[str] = frozenset()) -> Resource:
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -24,14 +35,14 @@ def statement(*, base: str, moment: str) -> Resource:
         "rest": [
             {
                 "mode": "server",
-                "resource": [_resource(kind) for kind in search.PARAMETERS],
+                "resource": [_resource(kind, unlisted) for kind in search.PARAMETERS],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
             }
         ],
     }
 
 
-def _resource(kind: str) -> Resource:
+def _resource(kind: str, unlisted: Set[str]) -> Resource:
     return {
         "type": kind,
         "interaction": [{"code": code} for code in _INTERACTIONS],
@@ -43,6 +54,8 @@ def _resource(kind: str) -> Resource:
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal", "logical", "enforced"],
         "searchParam": [
-            {"name": name, "type": search.parameter_type(name)} for name in search.PARAMETERS[kind]
+            {"name": name, "type": search.parameter_type(name)}
+            for name in search.PARAMETERS[kind]
+            if name not in unlisted
         ],
     }

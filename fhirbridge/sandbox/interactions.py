@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote
 
 from fhirbridge.outcome import Issue, operation_outcome
 from fhirbridge.sandbox import search
-from fhirbridge.sandbox.store import Refusal, Resource, Store, Version, instant, references
+from fhirbridge.sandbox.store import Refusal, Resource, Store, Version, instant, references, target
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -34,6 +34,7 @@ class _Result:
 
     made: datetime
     keys: list[tuple[str, str]]
+    include: str = ""
 
 
 class Interactions:
@@ -56,12 +57,19 @@ class Interactions:
         versions = self._store.versions(_known(kind), id_)
         return Answer(200, self._bundle("history", [_historic(v, base) for v in versions]))
 
+    def histories(self, kind: str, since: str, base: str) -> Answer:
+        """Every version of the type since then, newest first, on one page."""
+        first = search.interval(since)[0] if since and search.interval(since) else None  # type: ignore[index]
+        found = [v for v in self._store.recorded(_known(kind)) if not first or v.updated >= first]
+        return Answer(200, self._bundle("history", [_historic(v, base) for v in found]))
+
     def search(self, kind: str, pairs: Pairs, base: str) -> Answer:
+        pairs = self._store.weather.asked(pairs)
         asked = search.understand(_known(kind), pairs)
         found = search.run(self._store, asked)
         if asked.count == 0:
             return Answer(200, {**self._bundle("searchset", []), "total": len(found)})
-        result = _Result(self._store.now(), [(v.kind, v.id) for v in found])
+        result = _Result(self._store.now(), [(v.kind, v.id) for v in found], asked.include)
         id_ = self._new_id()
         count = asked.count or self._page_size
         if len(found) > count:
@@ -70,6 +78,24 @@ class Interactions:
         address = f"{base}/{kind}" + (f"?{query}" if query else "")
         bundle = self._page(id_, result, 0, count, base, address=address)
         return Answer(200, {**bundle, "total": len(found)} if asked.total else bundle)
+
+    def everything(self, kind: str, id_: str, pairs: Pairs, base: str) -> Answer:
+        """The Patient and all that refers to it; `_type` and `_count` are looked at, `_since` is
+        not, as by HAPI FHIR 8.4.0 (November 2026)."""
+        if kind != "Patient":
+            raise Refusal("not-supported", f"there is no $everything of {kind}")
+        self._store.current(kind, id_)
+        asked = dict(pairs)
+        types = asked.get("_type", "").split(",") if asked.get("_type") else [*search.PARAMETERS]
+        holders = [(kind, id_), *self._store.referrers(f"Patient/{id_}")]
+        keys = [key for key in dict.fromkeys(holders) if key[0] in types]
+        result, name = _Result(self._store.now(), keys), self._new_id()
+        count = int(asked["_count"]) if asked.get("_count", "").isdigit() else self._page_size
+        if len(keys) > count:
+            self._results[name] = result
+        query = "&".join(f"{quote(n)}={quote(text, safe='')}" for n, text in pairs)
+        address = f"{base}/{kind}/{id_}/$everything?{query}"
+        return Answer(200, self._page(name, result, 0, count, base, address=address))
 
     def page(self, id_: str, offset: str, count: str, base: str) -> Answer:
         """A later page of a search; an hour after it the links are gone, as HAPI's are."""
@@ -87,12 +113,25 @@ class Interactions:
     ) -> Resource:
         keys = result.keys[offset : offset + count]
         present = [v for kind, one in keys for v in self._store.live(kind, [one])]
-        bundle = self._bundle("searchset", [_match(v, base) for v in present])
+        along = self._along(present, result.include) if result.include else []
+        shown = [_match(v, base) for v in present]
+        shown += [{**_match(v, base), "search": {"mode": "include"}} for v in along]
+        bundle = self._bundle("searchset", shown)
         bundle["link"] = [{"relation": "self", "url": address}]
         if offset + count < len(result.keys):
             query = f"_getpages={id_}&_getpagesoffset={offset + count}&_count={count}"
             bundle["link"].append({"relation": "next", "url": f"{base}?{query}"})
         return bundle
+
+    def _along(self, found: list[Version], element: str) -> list[Version]:
+        """What the element of these refers to, each once."""
+        named: dict[tuple[str, str], None] = {}
+        for version in found:
+            given = (version.resource or {}).get(f"{element}Reference", {})
+            key = target(given.get("reference", ""))
+            if key:
+                named[key] = None
+        return [v for kind, id_ in named for v in self._store.live(kind, [id_])]
 
     def _bundle(self, type_: str, entries: list[Resource]) -> Resource:
         bundle: Resource = {

@@ -67,7 +67,7 @@ _KINDS = {
     "patient": "reference",
     "subject": "reference",
 }
-_RESULT = ("_count", "_total", "_format")
+_RESULT = ("_count", "_total", "_format", "_include")
 _PREFIXES = ("ge", "gt", "le", "lt", "eq")
 _LARGEST_PAGE = 1000
 _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -111,6 +111,7 @@ class Search:
     filters: tuple[Filter, ...]
     count: int | None = None
     total: bool = False
+    include: str = ""  # the element whose targets come along, after the type and a colon
 
 
 def understand(kind: str, pairs: Iterable[tuple[str, str]]) -> Search:
@@ -130,7 +131,9 @@ def understand(kind: str, pairs: Iterable[tuple[str, str]]) -> Search:
         else:
             told = f"unknown search parameter '{name}' of {kind}; known: {', '.join(known)}"
             raise Refusal("not-supported", told)
-    return Search(kind, tuple(filters), _count(result), result.get("_total") == "accurate")
+    include = result.get("_include", "").partition(":")[2]
+    total = result.get("_total") == "accurate"
+    return Search(kind, tuple(filters), _count(result), total, include)
 
 
 def _count(result: dict[str, str]) -> int | None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.sandbox.ledger import Ledger
+from fhirbridge.sandbox.weather import Weather
 
 Resource = dict[str, Any]
 Key = tuple[str, str]
@@ -111,6 +113,8 @@ class Store:
         self._stale_status = stale_status
         self._kinds: dict[str, dict[str, tuple[Version, ...]]] = {}
         self._last_id = 0
+        self.ledger = Ledger()
+        self.weather = Weather()
         # Where to look first; entries stay when content goes, so every find is checked again.
         self._identified: dict[tuple[str, str], dict[str, None]] = {}
         self._referrers: dict[str, dict[Key, None]] = {}
@@ -125,14 +129,15 @@ class Store:
     def atomic(self) -> Iterator[None]:
         """All that is written inside, or nothing of it."""
         saved = {kind: dict(held) for kind, held in self._kinds.items()}
+        entered, merged = len(self.ledger.writes), len(self.ledger.merges)
         with ExitStack() as undo:
             undo.callback(setattr, self, "_kinds", saved)
+            undo.callback(self.ledger.forget, entered, merged)
             yield
             undo.pop_all()
 
     def now(self) -> datetime:
-        moment = self._clock()
-        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        return self.weather.time(self._clock())
 
     def latest(self, kind: str, id_: str) -> Version | None:
         versions = self._kinds.get(kind, {}).get(id_)
@@ -141,9 +146,21 @@ class Store:
     def live(self, kind: str, ids: Iterable[str] | None = None) -> Iterator[Version]:
         """What is there now of a type, or of some ids of it, in the order of first arrival."""
         for id_ in self._kinds.get(kind, {}) if ids is None else ids:
-            version = self.latest(kind, id_)
+            version = self._shown(kind, id_)
             if version and version.resource is not None:
                 yield version
+
+    def _shown(self, kind: str, id_: str) -> Version | None:
+        """What a search sees: with a lag not the latest yet."""
+        if not self.weather.lag:
+            return self.latest(kind, id_)
+        versions, now = self._kinds.get(kind, {}).get(id_, ()), self.now()
+        return next((v for v in versions[::-1] if self.weather.shows(v.updated, now)), None)
+
+    def recorded(self, kind: str) -> list[Version]:
+        """Every version of a type, newest first."""
+        found = [v for versions in self._kinds.get(kind, {}).values() for v in versions]
+        return sorted(found, key=lambda one: one.updated, reverse=True)
 
     def identified(self, kind: str, value: str) -> list[str]:
         """Ids of a type that may carry an identifier of this value."""
@@ -219,7 +236,9 @@ class Store:
         before = self.latest(kind, id_)
         if before is None or before.resource is None:
             return before
-        return self._append(kind, id_, "DELETE", None)
+        version = self._append(kind, id_, "DELETE", None)
+        self.ledger.enter((kind, id_), version.number, "DELETE", version.updated, None)
+        return version
 
     def refuse_dangling(self, path: str) -> None:
         """Refuse a deletion after which a reference would point to nothing."""
@@ -253,6 +272,7 @@ class Store:
         head = {"resourceType": kind, "id": id_, "meta": meta}
         version = self._append(kind, id_, method, {**head, **body, "resourceType": kind, "id": id_})
         meta.update(versionId=str(version.number), lastUpdated=instant(version.updated))
+        self.ledger.enter((kind, id_), version.number, method, version.updated, version.resource)
         self._index(version)
         return version
 

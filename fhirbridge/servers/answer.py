@@ -20,6 +20,15 @@ _VERSION = re.compile(r'(?:W/)?"?([A-Za-z0-9.-]{1,64})"?')
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 
 
+class Redirected(BridgeError):
+    """A redirect, which is not followed; `location` is where it leads, for a caller who can judge
+    that."""
+
+    def __init__(self, issue: Issue, location: str) -> None:
+        super().__init__(issue)
+        self.location = location
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer. `body` is None where there was none (204) or an error came without JSON."""
@@ -72,7 +81,8 @@ def read(reply: Reply, *, body_needed: bool) -> Answer:
 def _refuse_status(reply: Reply, server: str) -> None:
     if 300 <= reply.status < 400:
         cause = f"the server answered {reply.status}, a redirect{_target(reply)}"
-        raise _remote(cause, server, "set the connection's URL to the FHIR server itself")
+        told = _remote(cause, server, "set the connection's URL to the FHIR server itself")
+        raise Redirected(told.issues[0], reply.headers.get("Location", ""))
     if reply.status in (401, 403):
         cause = f"the server answered {reply.status}: it does not accept who we are"
         raise _remote(cause, server, "check the connection's credentials and scopes")

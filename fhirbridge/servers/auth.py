@@ -18,14 +18,41 @@ class Auth(Protocol):
 
     def headers(self) -> Mapping[str, str]: ...
 
+    def renew(self) -> bool:
+        """After a 401: forget what is held. False where there is nothing to renew."""
+        ...
+
+    def shut(self) -> None:
+        """After a 401 of what was renewed: nothing more is asked with it."""
+        ...
+
+    def granted(self, resource_type: str, letters: str = "rs") -> bool:
+        """Whether the server let us in for that, as far as it told; may log in for it."""
+        ...
+
 
 class _Scheme(Auth, Protocol):
     @classmethod
     def from_secret(cls, secret: str) -> Self: ...
 
 
+class _Fixed:
+    """What goes with each request is given by hand, and tells nothing of what it opens."""
+
+    __slots__ = ()
+
+    def renew(self) -> bool:
+        return False
+
+    def shut(self) -> None:
+        pass
+
+    def granted(self, resource_type: str, letters: str = "rs") -> bool:
+        return True
+
+
 @dataclass(frozen=True, slots=True)
-class NoAuth:
+class NoAuth(_Fixed):
     """An open server, or one that trusts the network it stands in."""
 
     @classmethod
@@ -39,7 +66,7 @@ class NoAuth:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(_Fixed):
     """A token given by hand (RFC 6750)."""
 
     token: str = field(repr=False)
@@ -59,7 +86,7 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
-class Basic:
+class Basic(_Fixed):
     """User and password (RFC 7617), as UTF-8."""
 
     user: str
@@ -82,6 +109,8 @@ class Basic:
 
 
 AUTHS: Mapping[str, type[_Scheme]] = {"none": NoAuth, "bearer": Bearer, "basic": Basic}
+TOKENS = ("oauth2", "smart")  # a token is had first: `tokens`
+KINDS = (*AUTHS, *TOKENS)
 
 _ANEW = "enter the connection's secret anew"
 

@@ -1,26 +1,20 @@
 """Fetches a client's JWK Set: the only thing that a request from outside can make us fetch.
 
 https only, from public addresses only, unless the settings name the host; no redirect, bounded in
-size and time. The address is looked at once the connection stands and before anything is sent, so
-that no name that changes its address leads inside.
+size and time. The address is judged as of any server (`network`): before anything is sent, and no
+name that changes its address leads inside.
 """
 
 from __future__ import annotations
 
 import re
-import socket
 import time
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NewConnectionError
 
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.servers.network import EVERYWHERE, Network
 from fhirbridge.servers.origin import Origin, origin
 from fhirbridge.servers.wire import exchange, open_session
 
@@ -63,9 +57,8 @@ def fetch(url: str, *, private: str) -> Fetched:
     """Raises `BridgeError` (value, remote, transient, too-long) that names the server alone."""
     there = allowed(url, private=private)
     inside = bool({there.host, there.server} & _hosts(private))
-    with open_session() as session:
+    with open_session(EVERYWHERE if inside else Network(), _Limits()) as session:
         session.headers["Accept"] = "application/json"
-        session.mount(f"{there.scheme}://", _Watchful(inside=inside))
         request = session.prepare_request(requests.Request("GET", url))
         reply = exchange(session, request, limits=_Limits(), monotonic=time.monotonic)
     if reply.status != 200:
@@ -92,41 +85,3 @@ def _hosts(private: str) -> set[str]:
 def _refuse(cause: str) -> BridgeError:
     remedy = "give an https URL, or name its host in FHIRBRIDGE_KEY_HOSTS"
     return BridgeError(Issue("value", cause, remedy))
-
-
-class _Watchful(HTTPAdapter):
-    def __init__(self, *, inside: bool) -> None:
-        self._inside = inside
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        if not self._inside:
-            self.poolmanager.pool_classes_by_scheme = {"http": _PublicHttp, "https": _PublicHttps}
-
-
-def _public(connected: socket.socket, connection: HTTPConnection) -> socket.socket:
-    address = ip_address(connected.getpeername()[0].partition("%")[0])
-    real = getattr(address, "ipv4_mapped", None) or address
-    if real.is_global and not real.is_multicast:
-        return connected
-    connected.close()
-    raise NewConnectionError(connection, "the address is not public")
-
-
-class _HttpConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn(), self)
-
-
-class _HttpsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn(), self)
-
-
-class _PublicHttp(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _PublicHttps(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection

@@ -6,6 +6,7 @@ Refuses every spelling that two URL parsers could read in two ways, instead of r
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -15,6 +16,9 @@ _PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _ADDRESS = re.compile(r"[0-9a-f:.]*:[0-9a-f:.]*")  # IPv6, as urlsplit gives it: without brackets
+# A last label like this makes the host an IPv4 address to browsers and to getaddrinfo:
+# 127.1, 0x7f.1, 0177.0.0.1, 2130706433 are all 127.0.0.1 (https://url.spec.whatwg.org/#host-parsing).
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _REMEDY = "use an absolute http(s) URL with a plain host name, without user, password or backslash"
 
 
@@ -45,6 +49,8 @@ def origin(url: str, *, category: str = "configuration") -> Origin:
         raise _refuse("the URL holds a user name or password", category)
     if not (_NAME.fullmatch(host) or _ADDRESS.fullmatch(host)):
         raise _refuse("the URL's host is missing or no plain host name", category)
+    if _NUMBER.fullmatch(host.rpartition(".")[2]) and not _is_ipv4(host):
+        raise _refuse("the URL's host is a number, but no address of four parts", category)
     return Origin(parts.scheme, host, _port(parts, category))
 
 
@@ -84,6 +90,15 @@ def _split(url: str, category: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise _refuse("the URL cannot be read", category) from None
+
+
+def _is_ipv4(host: str) -> bool:
+    """Four decimal parts without leading zeros."""
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _port(parts: SplitResult, category: str) -> int:

@@ -18,6 +18,9 @@ from fhirbridge.servers.origin import origin
 from fhirbridge.servers.wire import Distrusted, Lost, Unreached
 
 LONGEST = 30.0  # seconds of Retry-After that are waited for here
+# Seconds of Retry-After that a later attempt is put off by: Cerner has asked for five hours
+# (smart-on-fhir/smart-fetch, November 2025).
+CAP = 3600.0
 _FIRST = 0.5
 _UNSERVED = frozenset({429, 502, 503, 504})
 _SECONDS = re.compile(r"[0-9]{1,9}")
@@ -62,6 +65,7 @@ class Patience:
     sleep: Callable[[float], None]
     clock: Callable[[], datetime]
     dice: random.Random
+    cap: float = CAP  # what a server asks for beyond it is cut
 
     def backoff(self, failures: int) -> float:
         """Half a second doubled with each failure, a quarter of it up or down by chance."""
@@ -94,7 +98,7 @@ def persist(attempt: Callable[[], Answer], repeat: Repeat, patience: Patience) -
                 return answer
             asked = retry_after(answer.headers.get("Retry-After", ""), patience.clock())
             if last or answer.status not in repeat.statuses or (asked or 0) > LONGEST:
-                return _unserved(answer, repeat, asked, patience.clock())
+                return _unserved(answer, repeat, asked, patience)
         patience.sleep(max(asked or 0.0, patience.backoff(failures)))
     raise BridgeError(Issue("configuration", "no attempt is allowed", "set FHIRBRIDGE_RETRIES"))
 
@@ -112,14 +116,15 @@ def retry_after(text: str, now: datetime) -> float | None:
     return max(0.0, (aware - now).total_seconds())
 
 
-def _unserved(answer: Answer, repeat: Repeat, asked: float | None, now: datetime) -> Answer:
+def _unserved(answer: Answer, repeat: Repeat, asked: float | None, patience: Patience) -> Answer:
     """Raises what the last unserved answer means; a 409 goes back to the caller, who knows more."""
     if answer.status not in _UNSERVED:
         return answer
     server = origin(answer.url).server
     if answer.status in (502, 504) and not repeat.lost:
         raise _unknown(f"a gateway answered {answer.status}", server)
-    not_before = None if asked is None else now + timedelta(seconds=asked)
+    wait = None if asked is None else timedelta(seconds=min(asked, patience.cap))
+    not_before = None if wait is None else patience.clock() + wait
     stamp = "later" if not_before is None else f"not before {not_before:%Y-%m-%dT%H:%M:%SZ}"
     issue = Issue(
         "transient",

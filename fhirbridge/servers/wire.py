@@ -12,16 +12,22 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import requests
 import urllib3
 
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.servers.guarded import Guarded, Overdue
+from fhirbridge.servers.network import Forbidden, Network, forbidden
 from fhirbridge.servers.origin import origin
 
 _PIECE = 65_536  # bytes that one read decompresses at most
+_CHUNK = 1 << 20  # and of a file
+_SLOWEST = 50_000  # bytes a second that a file must come with in the long run
 _PATIENCE = 5  # read timeouts that a whole body may take: a drip never trips the socket's own
+
+_OVERDUE = "the server's answer did not end in time"
 
 
 class Limits(Protocol):
@@ -65,9 +71,15 @@ class _Session(requests.Session):
         unbounded to prepare `Response.next`: a place for a decompression bomb."""
 
 
-def open_session() -> requests.Session:
+def open_session(
+    network: Network, limits: Limits, *, seconds: float | None = None
+) -> requests.Session:
+    """Goes to what the policy allows; an answer has to end in these seconds, or in some times the
+    read timeout."""
     session = _Session()
     session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Guarded(network, seconds=seconds or _PATIENCE * limits.read_timeout))
     session.headers.clear()
     session.headers.update(
         {
@@ -111,6 +123,56 @@ def exchange(
     raise told  # outside the handler: a traceback shows the library's own text otherwise
 
 
+def download(
+    session: requests.Session,
+    request: requests.PreparedRequest,
+    sink: BinaryIO,
+    *,
+    limits: Limits,
+    monotonic: Callable[[], float],
+    most: int,
+) -> Reply:
+    """As `exchange`, the body of a success written to `sink`: up to `most` bytes, decompressed."""
+    url = request.url or ""
+    server = origin(url).server
+    try:
+        with session.send(
+            request,
+            stream=True,
+            allow_redirects=False,
+            timeout=(limits.connect_timeout, limits.read_timeout),
+        ) as response:
+            if response.status_code >= 300:
+                refused = 300 <= response.status_code < 400
+                raw = b"" if refused else _body(response, server, limits, monotonic)
+                return Reply(response.status_code, response.headers, raw, url)
+            _into(response, sink, server, limits=limits, monotonic=monotonic, most=most)
+            return Reply(response.status_code, response.headers, b"", url)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as fault:
+        told = _told(fault, server)
+    raise told
+
+
+def _into(
+    response: requests.Response,
+    sink: BinaryIO,
+    server: str,
+    *,
+    limits: Limits,
+    monotonic: Callable[[], float],
+    most: int,
+) -> None:
+    began, length = monotonic(), 0
+    while piece := response.raw.read1(_CHUNK, decode_content=True):
+        sink.write(piece)
+        length += len(piece)
+        if length > most:
+            cause = f"the server's file exceeds {most} bytes"
+            raise BridgeError(Issue("too-long", cause, "have it divided", place=server))
+        if monotonic() - began > _PATIENCE * limits.read_timeout + length / _SLOWEST:
+            raise _lost("transient", "the server's file did not end in time", "try later", server)
+
+
 def _body(
     response: requests.Response, server: str, limits: Limits, monotonic: Callable[[], float]
 ) -> bytes:
@@ -129,7 +191,7 @@ def _body(
                 )
             )
         if monotonic() > deadline:
-            raise _lost("transient", "the server's answer did not end in time", "try later", server)
+            raise _lost("transient", _OVERDUE, "try later", server)
     return bytes(body)
 
 
@@ -139,6 +201,9 @@ def _told(fault: Exception, server: str) -> BridgeError:
     def among(*kinds: type[BaseException]) -> bool:
         return any(isinstance(root, kinds) for root in roots)
 
+    for root in roots:
+        if isinstance(root, Forbidden):
+            return forbidden(str(root), server)
     if among(ssl.SSLCertVerificationError):
         issue = _transient(
             "the server's certificate is not trusted", "check host name, clock and CA", server
@@ -156,6 +221,8 @@ def _told(fault: Exception, server: str) -> BridgeError:
         return Unreached(
             _transient("the server could not be reached", "check URL and firewall", server)
         )
+    if among(Overdue):
+        return _lost("transient", _OVERDUE, "try later", server)
     if among(urllib3.exceptions.ReadTimeoutError, requests.ReadTimeout):
         return _lost("transient", "the server did not answer in time", "try later", server)
     if among(urllib3.exceptions.DecodeError, http.client.IncompleteRead):

@@ -13,6 +13,8 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.study.fields import Field
 from fhirbridge.study.values import Absent
 
+DAY = len("2026-01-31")
+
 
 def near(word: str, known: Collection[str]) -> str:
     """A remedy for a word that is not known: the nearest known one, or all of them."""
@@ -32,6 +34,7 @@ class Form:
     needing: tuple[Field, ...] = part(init=False, repr=False, compare=False)  # `with`, `after`
     totals: tuple[Field, ...] = part(init=False, repr=False, compare=False)  # are sums of others
     related: frozenset[str] = part(init=False, repr=False, compare=False)  # needing and totals
+    daily: frozenset[str] = part(init=False, repr=False, compare=False)  # of the key, by their day
     order: Callable[[str], int] = part(init=False, repr=False, compare=False)  # a field's place
 
     def __post_init__(self) -> None:
@@ -43,16 +46,24 @@ class Form:
         object.__setattr__(self, "totals", tuple(f for f in fields if f.total))
         related = frozenset(f.name for f in (*self.needing, *self.totals))
         object.__setattr__(self, "related", related)
+        keys = (self.fields[name] for name in self.key if name in self.fields)
+        daily = (f.name for f in keys if f.type == "datetime" and f.precision != "second")
+        object.__setattr__(self, "daily", frozenset(daily))
         places = {name: place for place, name in enumerate(self.fields)}
         object.__setattr__(self, "order", places.__getitem__)
 
     def key_of(self, values: Mapping[str, Any]) -> str:
         """The business key as text; empty for a form that a subject fills once. A bar inside a
-        part is not taken for the bar between two parts."""
+        part is not taken for the bar between two parts. A moment counts by its day: the scores of a
+        visit are taken one after the other, and are one assessment."""
         if len(self.key) == 1:
-            return str(values[self.key[0]])
-        parts = (str(values[name]) for name in self.key)
+            return self.key_part(self.key[0], values)
+        parts = (self.key_part(name, values) for name in self.key)
         return "|".join(text.replace("%", "%25").replace("|", "%7C") for text in parts)
+
+    def key_part(self, name: str, values: Mapping[str, Any]) -> str:
+        value = str(values[name])
+        return value[:DAY] if name in self.daily else value
 
     def fits(self, values: Mapping[str, Any]) -> bool:
         """Nothing to object to any value, and none missing; says nothing of `with` and totals."""

@@ -8,7 +8,7 @@ written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhirbridge.formats import fhir_json
@@ -152,7 +152,7 @@ def _save(
         mapping_version=context.mappings.version,
         actor=context.actor,
         reason=reason,
-        message_id=context.message_id,
+        message_id=context.message_id or None,
     )
     context.touched[stored.id] = (stored, subject)
     return stored
@@ -176,9 +176,14 @@ class _Merge:
         owners = context.unit.proposals.accepted(record_id) if found else {}
         after, waits, taken = self._merged(before, owners)
         wrong = _judged(context, self.subject, said.form, after)
+        lonely = self._lonely(after, taken) if failed(wrong) else {}
+        if lonely:  # of what came in parts, the part that cannot stand alone waits for the other
+            after = {name: value for name, value in after.items() if name not in lonely}
+            taken = [name for name in taken if name not in lonely]
+            wrong = _judged(context, self.subject, said.form, after)
         if failed(wrong):
             return Accepted("quarantined", found, tuple(wrong))
-        conflicts = tuple(waits.values())
+        conflicts = (*waits.values(), *lonely.values())
         if found is None or found.status == "withdrawn" or not _same(before, after):
             for name in taken:
                 self._propose(record_id, name, "accepted")
@@ -193,6 +198,16 @@ class _Merge:
         self._own(record_id)
         self._wait(record_id, waits)
         return made
+
+    def _lonely(self, after: Mapping[str, Any], taken: list[str]) -> dict[str, Issue]:
+        """Fields that this origin gives, and that lack a value which they need, each with why."""
+        form = self.context.mappings.study.form(self.said.form)
+        told = {issue.expression: issue for issue in records.needs(form, _values(after))}
+        return {
+            name: replace(told[name], expression=self.said.traces[name].expression)
+            for name in taken
+            if name in told and told[name].category == "required" and not form.fields[name].required
+        }
 
     def _own(self, record_id: str) -> None:
         o = self.origin
@@ -211,6 +226,7 @@ class _Merge:
         self, before: Mapping[str, Any], owners: Mapping[str, Proposal]
     ) -> tuple[dict[str, Any], dict[str, Issue], list[str]]:
         """The fields after it, why fields wait, and the names that this origin now owns."""
+        form = self.context.mappings.study.form(self.said.form)
         after = {name: value for name, value in before.items() if not self._drops(name, owners)}
         waits: dict[str, Issue] = {}
         taken: list[str] = []
@@ -219,7 +235,10 @@ class _Merge:
             if name in before and _same(before[name], new):
                 continue
             owner = owners.get(name)
-            if name in before and owner is not None and owner.origin_id != self.origin.id:
+            foreign = name in before and owner is not None and owner.origin_id != self.origin.id
+            if foreign and name in form.key:
+                continue  # another moment of the same day: the key is the same
+            if foreign:
                 cause = f"another source says otherwise of {name}"
                 remedy = "a person decides it by 'fhirbridge proposal'"
                 waits[name] = Issue("conflict", cause, remedy, trace.expression)

@@ -19,7 +19,6 @@ from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import matching, source
 from fhirbridge.sync.matching import Condition, Matching
-from fhirbridge.sync.references import literals
 from fhirbridge.sync.whose import Whose
 
 _ETAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -167,7 +166,7 @@ class Conditions:
         }
         judged: dict[str, Issue | None] = {}
         for entry in entries:
-            for text in literals(entry.resource):
+            for text in self.whose.literals(entry):
                 kind, divided, query = text.partition("?")
                 if not divided or kind not in PARAMETERS:
                     continue

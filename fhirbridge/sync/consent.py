@@ -19,7 +19,7 @@ from fhirbridge.registry.records import Record
 from fhirbridge.registry.sites import Site
 from fhirbridge.registry.tombstones import Sign
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.mentions import Mention, mentions, stands_in, within
+from fhirbridge.sync.mentions import Mention, stands_in, within
 from fhirbridge.sync.source import resource_type
 from fhirbridge.sync.whose import Whose
 
@@ -105,7 +105,7 @@ class Gate:
     def about(self, entry: Entry) -> About:
         """Asked of what depends on nothing first, of Consent before data."""
         kind = resource_type(entry)
-        subjects, why = self._of(mentions(entry))
+        subjects, why = self._of(self.whose.mentions(entry))
         if kind == "Consent":
             self.known.clear()  # what it says counts for all that follows
         if why == "untold" and kind in _BEFORE_CONSENT:
@@ -148,14 +148,15 @@ class Gate:
             return "withdrawn"
         subject = self.whose.who(mention)
         if subject is None:
-            return "withdrawn" if self._erased(mention) else ""
+            return "withdrawn" if self.erased_there(mention) else ""
         subjects[subject.id] = None
         if subject.id not in self.known:
             self.known[subject.id] = standing(self.whose.unit, subject.id)
         told = self.known[subject.id]
         return "" if told == "given" or (told == "untold" and not self.needs_record) else told
 
-    def _erased(self, mention: Mention) -> bool:
+    def erased_there(self, mention: Mention) -> bool:
+        """Whether it names somebody who was erased."""
         signs = self._signs(mention)
         if not signs or not self.has_tombstones:
             return False

@@ -1,82 +1,100 @@
 """Deliver: the study's own resources to a hospital's server, each once, and read back to be sure.
 
-First a conditional create by the derived identifier; from then on an update by the id learned, with
-If-Match. Never a conditional update: several of them in parallel double a resource (HAPI FHIR
-8.4.0). A second caller takes up the run that is open: start one at a time for a connection.
+How one is written stands in `delivery/sending.py`. What waits, ends or comes again is decided here:
+a failing server stops the run and not the deliveries, a failing delivery stops no other.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
-from urllib.parse import quote
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from fhirbridge.crash import Crash
-from fhirbridge.formats import fhir_json
-from fhirbridge.mapping.spec import Block, FormMapping
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
-from fhirbridge.registry.deliveries import Delivery, DeliveryState
+from fhirbridge.registry.deliveries import ASKED_TO_WAIT, Cause, Changes, Delivery, DeliveryState
+from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.resources import ResourceRow
-from fhirbridge.registry.runs import Run, RunState
+from fhirbridge.registry.runs import Run
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.answer import Answer
-from fhirbridge.sync.difference import missing, unlike
+from fhirbridge.sync.delivery.certificate import STATES
+from fhirbridge.sync.delivery.parcel import Packer, Parcel, Stays
+from fhirbridge.sync.delivery.patience import (
+    asked,
+    counted,
+    failures_of,
+    of_the_server,
+    rest_after,
+    rest_until,
+    waits,
+)
+from fhirbridge.sync.delivery.profile import Profile
+from fhirbridge.sync.delivery.sending import Conflict, Sending, content_sha256
+from fhirbridge.sync.delivery.worklist import begun
 from fhirbridge.sync.hospital import Hospital
-from fhirbridge.sync.refusals import Gone, Refused, refused
+from fhirbridge.sync.refusals import Gone, NotWritable, Refused
 
-STATES = ("verified", "conflict", "dead", "withheld")
+__all__ = ["STATES", "Deliver"]
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
-class _Parcel:
-    """One resource for one Patient of the hospital."""
+class End:
+    """What one delivery came to; `there` as it was read back."""
 
-    row: ResourceRow
-    delivery: Delivery | None
-    body: dict[str, Any]
-    sha256: str  # of what the study says: the resource's own, or of its withdrawal
+    state: DeliveryState
+    cause: Cause | None = None
+    issues: tuple[Issue, ...] = ()
+    there: Answer | None = None
+
+
+_CLAIM = timedelta(minutes=5)  # how long one that is searched for first is left to its claimant
+_IN_A_ROW = 3  # failures after which the server, not the resource, is taken to be ill
+_TRIES = 5  # of a transaction that collides with another
 
 
 @dataclass
 class Deliver:
-    """One run over one connection; `tell` hears a line for each resource."""
+    """One run over one connection; `tell` hears a line for each resource, `progress` how many of
+    how many are done."""
 
     hospital: Hospital
     crash: Crash = field(default_factory=Crash)
     tell: Callable[[str], None] = lambda line: None
+    progress: Callable[[int, int], None] = lambda done, of: None
     counts: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
-    since: datetime | None = None  # Patients that a pull saw before this are not trusted
-    doubtful: frozenset[str] = frozenset()
+    profile: Profile = field(init=False)
+    sending: Sending = field(init=False)
+    stopped: Issue | None = None  # why nothing more is sent in this run
+    failing: int = 0  # failures in a row
+
+    def __post_init__(self) -> None:
+        self.profile = Profile(self.hospital, self.written)
+        self.sending = Sending(self.hospital, self.profile.writable, self.profile.learn)
 
     def run(self) -> Run:
         """Deliver what is outstanding. What a killed run left half done is done again, once."""
-        hospital = self.hospital
-        with hospital.unit() as unit:
-            run = unit.runs.open(hospital.connection.id, "deliver")
-            run = run or unit.runs.start(hospital.connection.id, "deliver")
-            files = hospital.mappings.files.values()
-            blocks = [block.name for file in files for block in file.blocks if block.deliver]
-            work: list[tuple[ResourceRow, Delivery | None]] = [
-                *unit.deliveries.outstanding(hospital.connection.id, blocks=blocks),
-                *unit.deliveries.gone(hospital.connection.id),
-            ]
-            self.since = _pulled_at(unit, hospital.connection.id)
-            self.doubtful = hospital.doubtful(unit)
-            unit.commit()
-        for row, delivery in work:
-            self.one(row, delivery, run)
-        with hospital.unit() as unit:
-            self.reasons += self.standing(unit)
-            ended = hospital.finish(unit, run, self.counts, self.reasons)
-            unit.commit()
-        return ended
+        todo = self.written(lambda unit: begun(unit, self.hospital))
+        run, work, packer = todo.run, todo.work, todo.packer
+        self.stopped = rest_until(todo.rest) if todo.rest else None
+        if work and self.stopped is None:
+            self.profile.ask()
+        for number, (row, delivery) in enumerate(work, start=1):
+            self.one(packer, row, delivery, run)
+            self.progress(number, len(work))
+        return self.written(lambda unit: self.ended(unit, run))
+
+    def ended(self, unit: Unit, run: Run) -> Run:
+        counts = {state: number for state, number in self.counts.items() if state in STATES}
+        settled = {"outstanding": -self.counts["settled"]} if self.counts["settled"] else {}
+        reasons = [*dict.fromkeys((*self.reasons, *self.standing(unit)))]
+        return self.hospital.finish(unit, run, {**counts, **settled}, reasons)
 
     def standing(self, unit: Unit) -> list[str]:
         """What waits for a person, of this run and of those before: a killed one told nobody."""
@@ -85,208 +103,167 @@ class Deliver:
             for row, one in unit.deliveries.unsettled(self.hospital.connection.id)
         ]
 
-    def one(self, row: ResourceRow, delivery: Delivery | None, run: Run) -> None:
+    def one(self, packer: Packer, row: ResourceRow, delivery: Delivery | None, run: Run) -> None:
         with self.hospital.reading() as unit:
-            parcel = self.parcel(unit, row, delivery)
-        if parcel is None:
-            return
-        if isinstance(parcel, str):
-            self.counts["withheld"] += 1
-            self.tell(f"{row.type}/{row.fhir_id}: not sent, {parcel}")
-            return
-        state: DeliveryState
-        try:
-            state, issues = self.attempt(parcel)
-        except Refused as fault:
-            state, issues = "dead", fault.issues
-        except Gone as fault:
-            state, issues = "conflict", fault.issues
-        except BridgeError as fault:  # a failing server or login is no fault of the resource
-            if fault.issues[0].category == "transient":
-                raise
-            self.note(parcel, issues=fault.issues)
-            self.counts["pending"] += 1
-            self.tell(f"{row.type}/{row.fhir_id}: pending - {fault.issues[0].sentence()}")
-            self.reasons.append(f"{row.type}/{row.fhir_id}: {fault.issues[0].sentence()}")
-            return
-        self.end(parcel, state, issues, run)
+            parcel, now = packer.pack(unit, row, delivery), unit.now()
+        if isinstance(parcel, Stays):
+            self.stays(parcel, row, delivery)
+        elif self.stopped is not None:
+            self.pending(parcel, self.stopped)
+        elif (wait := waits(parcel, now)) is not None:
+            self.pending(parcel, wait)
+        else:
+            self.tried(parcel, run, now)
 
-    def attempt(self, parcel: _Parcel) -> tuple[DeliveryState, tuple[Issue, ...]]:
-        """Send it, or only read it back where a run before this came so far."""
+    def stays(self, stays: Stays, row: ResourceRow, delivery: Delivery | None) -> None:
+        self.counts[stays.state] += 1
+        self.reasons += [stays.reason] if stays.reason else []
+        if stays.state == "settled":
+            return
+        self.tell(f"{row.type}/{row.fhir_id}: not sent, {stays.why}")
+        if stays.state == "pending" and (delivery is None or delivery.cause != "waits"):
+            issue = Issue("not-found", stays.why, "it is sent once that is there")
+            self.note(row, state="pending", cause="waits", issues=(issue,))
+
+    def tried(self, parcel: Parcel, run: Run, now: datetime) -> None:
+        try:
+            end = self.attempt(parcel, now)
+        except NotWritable as fault:
+            end = End("dead", "not-writable", fault.issues)
+        except Refused as fault:
+            if fault.answer is not None:
+                self.profile.refusal(parcel, fault.answer)
+            end = End("dead", "refused", fault.issues)
+        except Gone as fault:
+            end = End("conflict", "gone", fault.issues)
+        except BridgeError as fault:
+            if not of_the_server(fault):
+                raise
+            self.failed(parcel, fault, run, now)
+            return
+        self.failing = 0
+        if end is not None:
+            self.end(parcel, end, run)
+
+    def attempt(self, parcel: Parcel, now: datetime) -> End | None:
+        """Send it, or only read it back where a run before this came so far. None where another
+        process is at it."""
         delivery = parcel.delivery
-        arrived = delivery and delivery.state == "sent"
-        if delivery and arrived and delivery.sent_sha256 == parcel.sha256:
+        if delivery and delivery.state == "sent" and parcel.again:
+            self.note(parcel.row, failures=delivery.failures + 1)
             return self.read_back(parcel, delivery.remote_id or "")
-        self.note(parcel, state="pending", attempts=(delivery.attempts if delivery else 0) + 1)
-        answer = self.send(parcel)
+        base = self.claimed(parcel, now)
+        if base is None:
+            self.tell(f"{parcel.name}: another process is at it")
+            return None
+        answer = self.sending.send(parcel, base or None)
         self.crash.reach("deliver.after-send")
-        if isinstance(answer, Issue):
-            return "conflict", (answer,)
+        if isinstance(answer, Conflict):
+            return End("conflict", answer.cause, (answer.issue,))
         id = str((answer.body or {})["id"])
         self.note(
-            parcel,
-            state="sent",
-            remote_id=id,
-            remote_version=answer.version,
-            sent_sha256=parcel.sha256,
-            issues=(),
-        )
+            parcel.row, state="sent", remote_id=id, remote_version=answer.version,
+            sent_body=parcel.body, remote_sha256=content_sha256(answer.body or {}), issues=(),
+        )  # fmt: skip
         return self.read_back(parcel, id)
 
-    def parcel(
-        self, unit: Unit, row: ResourceRow, delivery: Delivery | None
-    ) -> _Parcel | str | None:
-        """The resource as the hospital gets it, or why it gets none; None where it has it so."""
-        record = unit.records.get(row.record_id)
-        subject = unit.subjects.by_id(record.subject_id) if record else None
-        if record is None or subject is None:
-            return "its record is gone"
-        if delivery is None and self.echoes(unit, row):
-            return "it came from there"
-        seen = self.hospital.patient_ids(unit, subject, since=self.since)
-        patients = [id for id in seen if id not in self.doubtful]
-        if len(patients) != 1 or len(seen) != 1:
-            self.reasons.append(f"{subject.study_id}: {len(patients)} patients there; pull first")
-            return f"{len(patients)} patients are known there for {subject.study_id}"
-        body: dict[str, Any] = deepcopy(dict(row.body))
-        for path in self.mapping_of(row)[0].patients:
-            path.write(body, {"reference": f"Patient/{patients[0]}"})
-        if not row.deleted:
-            return _Parcel(row, delivery, body, row.sha256)
-        return self.withdrawal(row, delivery, body)
+    def claimed(self, parcel: Parcel, now: datetime) -> dict[str, Any] | None:
+        """Told, with its trail, before it is sent: afterwards we may die. What we sent last, or
+        nothing; None where another process was quicker."""
+        connection, row, delivery = self.hospital.connection.id, parcel.row, parcel.delivery
+        failures = failures_of(parcel) + 1
+        rest = rest_after(failures)
+        if not (delivery and delivery.remote_id) and self.sending.searches_first(parcel):
+            rest = max(rest, _CLAIM)
 
-    def withdrawal(
-        self, row: ResourceRow, delivery: Delivery | None, body: dict[str, Any]
-    ) -> _Parcel | None:
-        """What was delivered, as entered in error: what the mapping reads as a withdrawal."""
-        gate = self.mapping_of(row)[0].gate
-        assert gate is not None, "what is delivered has a status"
-        gate.path.write(body, min(gate.withdraws))
-        sha256 = hashlib.sha256(fhir_json.canonical(body)).hexdigest()
-        done = delivery and delivery.sent_sha256 == sha256 and delivery.state != "sent"
-        return None if done else _Parcel(row, delivery, body, sha256)
+        def claim(unit: Unit) -> dict[str, Any] | None:
+            mine = unit.deliveries.claim(
+                connection, row.id, seen=delivery.attempts if delivery else None,
+                state="pending", sent_sha256=parcel.sha256, failures=failures, cause="sending",
+                not_before=now + rest if rest else None,
+            )  # fmt: skip
+            if not mine:
+                return None
+            told = {"connection": connection, "record": row.record_id}
+            unit.audit.note("E", "deliver", actor=COMMAND_LINE, entities=told)
+            return unit.deliveries.sent_body(connection, row.id) or {}
 
-    def mapping_of(self, row: ResourceRow) -> tuple[FormMapping, Block]:
-        files = self.hospital.mappings.files.values()
-        return next((f, block) for f in files for block in f.blocks if block.name == row.block)
+        return self.written(claim)
 
-    def echoes(self, unit: Unit, row: ResourceRow) -> bool:
-        """True where every value of the resource was read from this very server."""
-        block = self.mapping_of(row)[1]
-        ours = {
-            o.id for o in unit.origins.of_record(row.record_id) if o.source == self.hospital.source
-        }
-        accepted = unit.proposals.accepted(row.record_id)
-        named = block.fields or tuple(accepted)
-        return all(name in accepted and accepted[name].origin_id in ours for name in named)
-
-    def send(self, parcel: _Parcel) -> Answer | Issue:
-        """The resource as it is there now, or the conflict that keeps ours from being there."""
-        delivery = parcel.delivery
-        if delivery is None or delivery.remote_id is None:
-            return self.create(parcel)
-        return self.update(parcel, delivery.remote_id, delivery.remote_version or "")
-
-    def create(self, parcel: _Parcel) -> Answer | Issue:
-        server = self.hospital.server
-        identifier = parcel.body["identifier"][0]
-        token = f"{identifier['system']}|{identifier['value']}"
-        made = server.create(parcel.body, if_none_exist=f"identifier={quote(token, safe='')}")
-        if made.status >= 400:
-            raise refused(made, "the create", made=True)
-        there = self.located(parcel, made)
-        id = str((there.body or {})["id"])
-        if made.status == 201 or self.equal(parcel, there):
-            return there
-        return self.update(parcel, id, there.version)
-
-    def located(self, parcel: _Parcel, made: Answer) -> Answer:
-        """The resource that a create made or met, read by its id: answers may be empty."""
-        id = str((made.body or {}).get("id") or "")
-        if not id and made.location:
-            parts = made.location.split("/_history/")[0].rsplit("/", 2)
-            id = parts[-1] if parts[-2:-1] == [parcel.row.type] else ""
-        if not id:
-            cause = "the server said neither where nor what it stored"
-            raise BridgeError(Issue("remote", cause, "show this to the hospital's IT"))
-        there = self.hospital.server.get(f"{parcel.row.type}/{id}")
-        if there.status >= 400:
-            raise refused(there, "reading the resource that was just made")
-        return there
-
-    def update(self, parcel: _Parcel, id: str, version: str) -> Answer | Issue:
-        """Over exactly this version. Looked at first: an update of what was deleted there makes it
-        again (HAPI FHIR 8.4.0), and one whose answer was lost is there already.
-        """
-        now = self.hospital.server.get(f"{parcel.row.type}/{id}")
-        if now.status >= 400:
-            raise refused(now, "reading what was delivered before")
-        if self.equal(parcel, now):
-            return now
-        if now.version != version:
-            return self.overtaken(parcel, id, version)
-        body = {**parcel.body, "id": id}
-        made = self.hospital.server.update(body, version=version)
-        if made.status < 400:
-            return self.located(parcel, made) if not (made.body or {}).get("id") else made
-        if made.status in (409, 412):
-            return self.overtaken(parcel, id, version)
-        raise refused(made, "the update")
-
-    def overtaken(self, parcel: _Parcel, id: str, version: str) -> Issue:
-        cause = f"{parcel.row.type}/{id} was changed there since version {version}"
-        return Issue("conflict", cause, "a person decides which of the two is right")
-
-    def equal(self, parcel: _Parcel, there: Answer) -> bool:
-        body = there.body or {}
-        return not missing(parcel.body, body) and not unlike(
-            self.hospital.mappings, parcel.body, body
-        )
-
-    def read_back(self, parcel: _Parcel, id: str) -> tuple[DeliveryState, tuple[Issue, ...]]:
+    def read_back(self, parcel: Parcel, id: str) -> End:
         """Verified when every element that was sent is there, and reads as the record does."""
-        there = self.hospital.server.get(f"{parcel.row.type}/{id}")
-        if there.status >= 400:
-            raise refused(there, "the read-back")
-        issues = [
-            Issue("remote", "it did not come back as it was sent", "see the server's rules", at)
-            for at in missing(parcel.body, there.body or {})
-        ]
-        issues += unlike(self.hospital.mappings, parcel.body, there.body or {})
-        self.note(parcel, state="sent", remote_id=id, remote_version=there.version)
-        return "conflict" if issues else "verified", tuple(issues)
+        there = self.sending.read_back(parcel, id)
+        issues = self.sending.differences(parcel, there)
+        if issues:
+            return End("conflict", "not-as-sent", tuple(issues), there)
+        self.profile.taken(parcel)
+        return End("verified", there=there)
 
-    def note(self, parcel: _Parcel, **changes: Any) -> None:
-        hospital = self.hospital
-        with hospital.unit() as unit:
-            unit.deliveries.put(hospital.connection.id, parcel.row.id, **changes)
-            if changes.get("state") == "pending":  # told before it is sent: afterwards we may die
-                told = {"connection": hospital.connection.id, "record": parcel.row.record_id}
-                unit.audit.note("E", "deliver", actor=COMMAND_LINE, entities=told)
-            unit.commit()
-
-    def end(
-        self, parcel: _Parcel, state: DeliveryState, issues: tuple[Issue, ...], run: Run
-    ) -> None:
-        """The state and its count are one transaction: a killed run's counts are not lost."""
-        hospital, row = self.hospital, parcel.row
-        with hospital.unit() as unit:
-            unit.deliveries.put(
-                hospital.connection.id,
-                row.id,
-                state=state,
-                sent_sha256=parcel.sha256,
-                issues=issues,
+    def failed(self, parcel: Parcel, fault: BridgeError, run: Run, now: datetime) -> None:
+        """It came to nothing, and perhaps it arrived. Only what the resource can be at fault for
+        counts against it."""
+        against_it = counted(fault)
+        failures, issue = failures_of(parcel) + 1, fault.issues[0]
+        most = self.hospital.options.delivery_tries
+        if against_it and most and failures >= most:
+            self.end(parcel, End("dead", "exhausted", fault.issues), run)
+            return
+        rest = asked(fault, now)
+        if against_it:
+            self.note(parcel.row, cause="failed", issues=fault.issues)
+        else:
+            cause: Cause = ASKED_TO_WAIT if rest else "unserved"
+            self.note(
+                parcel.row, cause=cause, issues=fault.issues, failures=failures - 1, not_before=rest
             )
-            unit.runs.add_counts(run.id, {state: 1})
+        self.failing += 1
+        self.pending(parcel, issue)
+        if rest is not None or self.failing >= _IN_A_ROW:
+            self.stopped = rest_until(rest) if rest else issue
+
+    def pending(self, parcel: Parcel, issue: Issue) -> None:
+        self.counts["pending"] += 1
+        self.tell(f"{parcel.name}: pending - {issue.sentence()}")
+        one = self.stopped is None  # else it is the same reason for all that are left
+        self.reasons.append(f"{parcel.name}: {issue.sentence()}" if one else issue.sentence())
+
+    def note(self, row: ResourceRow, **changes: Any) -> None:
+        connection = self.hospital.connection.id
+        self.written(lambda unit: unit.deliveries.put(connection, row.id, **changes))
+
+    def end(self, parcel: Parcel, end: End, run: Run) -> None:
+        """The state and its count are one transaction: a killed run's counts are not lost."""
+        changes: Changes = {
+            "state": end.state,
+            "cause": end.cause,
+            "issues": end.issues,
+            "sent_sha256": parcel.sha256,
+            "failures": 0,
+            "not_before": None,
+        }
+        if end.there is not None:
+            changes["remote_version"] = end.there.version
+            changes["remote_sha256"] = content_sha256(end.there.body or {})
+
+        def ended(unit: Unit) -> None:
+            unit.deliveries.put(self.hospital.connection.id, parcel.row.id, **changes)
+            unit.runs.add_counts(run.id, {end.state: 1})
+
+        self.written(ended)
+        told = "; ".join(issue.sentence() for issue in end.issues)
+        self.tell(f"{parcel.name}: {end.state}{' - ' + told if told else ''}")
+
+    def written(self, work: Callable[[Unit], Made]) -> Made:
+        """In a transaction of its own, begun again where it collides with another's."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._committed(work)
+            except Collision:
+                continue
+        return self._committed(work)
+
+    def _committed(self, work: Callable[[Unit], Made]) -> Made:
+        with self.hospital.unit() as unit:
+            made = work(unit)
             unit.commit()
-        name = f"{parcel.row.type}/{parcel.row.fhir_id}"
-        told = "; ".join(issue.sentence() for issue in issues)
-        self.tell(f"{name}: {state}{' - ' + told if told else ''}")
-
-
-def _pulled_at(unit: Unit, connection_id: str) -> datetime | None:
-    """When the last pull that came to its end began."""
-    ends: tuple[RunState, ...] = ("complete", "incomplete")
-    runs = [unit.runs.latest(connection_id, "pull", state=state) for state in ends]
-    return max((run.started_at for run in runs if run), default=None)
+        return made

@@ -13,6 +13,7 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import answers, source
 from fhirbridge.sync.accept import Context
+from fhirbridge.sync.beside import medications
 from fhirbridge.sync.conditions import Conditions
 from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.facts import Line, numbered
@@ -84,6 +85,7 @@ class Work:
                 entry, (source.resource_type(entry), self.reader.source_id(entry))
             )
         self.reader.given = opened.facts
+        self.reader.medications = medications(entry for entry, issues in found if not issues)
         self.context.partial = opened.partial
         if not opened.asks or self.settled or self.waiting:
             return  # pages ask for nothing, and a replay was asked before
@@ -104,7 +106,9 @@ class Work:
             e for e, issues in ranked if not failed(issues) and e.position not in self.settled
         )
         self.reader.foresee(unsettled)
-        for entry, issues in [*targets_first(ranked[:data]), *targets_first(ranked[data:])]:
+        literals = self.whose.literals
+        first, then = (targets_first(some, literals) for some in (ranked[:data], ranked[data:]))
+        for entry, issues in [*first, *then]:
             if entry.position in self.settled:
                 told += self.as_told(entry, self.settled[entry.position])
             elif opened.kind == "batch":
@@ -161,7 +165,7 @@ class Work:
             self.unit.quarantine.release(self.message.id, position, part)
         return [line.entry for line in made]
 
-    def told(self, entry: Entry) -> ReceiptEntry:
+    def told(self, entry: Entry, subject_id: str | None = None) -> ReceiptEntry:
         return ReceiptEntry(
             entry.position,
             0,
@@ -170,19 +174,22 @@ class Work:
             source_id=self.reader.source_id(entry),
             identifier=None if is_person(entry) else source.identifier(entry.resource),
             mapping_version=self.mappings.version,
+            subject_id=subject_id,
         )
 
     def lines(self, entry: Entry, issues: list[Issue]) -> list[Line]:
-        told = self.told(entry)
-        if told.resource_type == "OperationOutcome":  # valid or not, it is no data
+        if source.resource_type(entry) == "OperationOutcome":  # valid or not, it is no data
+            told = self.told(entry)
             text = "; ".join(source.remarks(entry.resource or {})) or "no text"
             issue = Issue("remote", f"the server remarks: {text}", severity="warning")
             return [Line(replace(told, issues=(issue,)))]
         about = self.gate.about(entry)
+        told = self.told(entry, about.subject_id)
         if about.withheld:
-            nobody = replace(told, source_id=None, identifier=None, mapping_version=None)
+            nobody = replace(
+                told, subject_id=None, source_id=None, identifier=None, mapping_version=None
+            )
             return [Line(replace(nobody, issues=(about.withheld,)))]
-        told = replace(told, subject_id=about.subject_id)
         fault = self.conditions.faults.get(entry.position)
         if fault is not None:
             return [Line(replace(told, issues=(fault,)))]

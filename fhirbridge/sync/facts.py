@@ -32,7 +32,9 @@ def numbered(lines: Iterable[Line]) -> list[Line]:
     order = ("applied", "unchanged", "quarantined", "superseded", "refused")
     ordered = sorted(lines, key=lambda line: order.index(line.entry.fate))
     return [
-        replace(line, entry=replace(line.entry, part=2 * number))
+        line
+        if line.entry.part == 2 * number
+        else replace(line, entry=replace(line.entry, part=2 * number))
         for number, line in enumerate(ordered)
     ]
 
@@ -67,25 +69,32 @@ class Facts:
         return Line(replace(self.told, fate=fate, rule=fact.block or None, issues=fact.issues))
 
     def record(self, said: Said) -> Line:
-        told = replace(self.told, rule=said.rule)
         subject = self.whose(said)
         if isinstance(subject, Issue):
+            told = replace(self.told, rule=said.rule)
             issues = (subject, *said.issues)
             if self.turned_away and not self.before:
                 return Line(replace(told, fate="refused", issues=issues))
             return self.waiting(told, said.form, issues)
-        told = replace(told, subject_id=subject.id)
-        result = accept(self.context, said, subject, self.origin, position=told.position)
+        result = accept(self.context, said, subject, self.origin, position=self.told.position)
         record_id = result.record.id if result.record else None
-        told = replace(told, fate=result.fate, record_id=record_id)
-        if result.fate == "quarantined":
+        held = result.fate == "quarantined"
+        if held:
             self.unsure.add(said.form)
-            issues = (*result.issues, *said.issues)
-            return Line(replace(told, issues=issues), issues)
-        self.now.add(record_id or "")
-        issues = (*said.issues, *result.issues, *result.conflicts)
-        waits = (*(i for i in said.issues if i.severity == "error"), *result.conflicts)
-        return Line(replace(told, issues=issues), waits)
+            issues = waits = (*result.issues, *said.issues)
+        else:
+            self.now.add(record_id or "")
+            issues = (*said.issues, *result.issues, *result.conflicts)
+            waits = (*(i for i in said.issues if i.severity == "error"), *result.conflicts)
+        told = replace(
+            self.told,
+            rule=said.rule,
+            subject_id=subject.id,
+            fate=result.fate,
+            record_id=record_id,
+            issues=issues,
+        )
+        return Line(told, waits)
 
     def held(self, fact: Decoded) -> Line:
         told = replace(self.told, rule=fact.block or None)

@@ -16,6 +16,8 @@ from fhirbridge.registry.store import Registry
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.client import Server
+from fhirbridge.servers.connecting import Kept, connect
+from fhirbridge.settings import Settings
 from fhirbridge.sync.holding import Holding
 from fhirbridge.sync.project import patient_id
 
@@ -98,3 +100,16 @@ class Hospital:
     def sent(self, unit: Unit, message_id: str) -> bool:
         message = unit.messages.get(message_id)
         return message is not None and message.source == self.source
+
+
+def server_of(connection: Connection, settings: Settings) -> Server:
+    """The connection's server, ready to be asked."""
+    kept = Kept(
+        connection.base_url,
+        connection.auth_kind,
+        connection.secret or "",
+        connection.login,
+        str(connection.learned.get("software", "")),
+        ConnectionOptions.of(connection.options),
+    )
+    return connect(kept, limits=settings, networks=settings.networks)

@@ -35,7 +35,8 @@ class Incoming:
 
     `kind` names one of `sync.kinds`. In FHIR it is `push/<type>` or `put/<type>`: a Bundle, or a
     resource of the type that the sender's URL promised; `message/Bundle`; or `page`: a page of a
-    pull. `asked` is the request for a single resource, with the members of Bundle.entry.request.
+    pull. `ndjson` are lines of a bulk export. `asked` is the request for a single resource, with
+    the members of Bundle.entry.request.
     """
 
     source: str
@@ -83,7 +84,7 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
             message, made, incoming.base, incoming.asked, again=partly, first=receipt is None
         )
         receipt = _work_off(unit, mappings, opening)
-    event = "pull" if message.kind == "page" else "push"
+    event = "pull" if message.kind in ("page", "ndjson") else "push"
     _tell(unit, message, receipt, event if fresh else "repeat")
     unit.flush()
     return Ingested(receipt, fresh, {} if isinstance(made, BridgeError) else made)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.registry.messages import Message
-from fhirbridge.sync import fhir_messages
+from fhirbridge.sync import fhir_messages, ndjson_messages
 from fhirbridge.sync.judge import Opened
 
 
@@ -47,7 +47,10 @@ class Kind(Protocol):
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    dict.fromkeys(("push", "put", "message", "page"), fhir_messages)
+    {
+        **dict.fromkeys(("push", "put", "message", "page"), fhir_messages),
+        "ndjson": ndjson_messages,
+    }
 )
 
 

@@ -6,7 +6,7 @@ a statement that says nothing of types forbids nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fhirbridge.mapping.spec import MappingSet
@@ -36,6 +36,14 @@ def listed(statement: Mapping[str, Any]) -> frozenset[str] | None:
     """The types of a CapabilityStatement, which nobody has judged."""
     types = frozenset(_types(statement))
     return types or None
+
+
+def not_granted(server: Server, types: Iterable[str]) -> list[str]:
+    """Those of the types that our token does not open: narrower scopes than asked were granted.
+
+    May log in. A login that tells nothing of scopes opens all.
+    """
+    return [name for name in types if not server.granted(name)]
 
 
 def _types(statement: Mapping[str, Any]) -> Iterator[str]:

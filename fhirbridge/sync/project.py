@@ -51,7 +51,7 @@ def project(
             block.resource["resourceType"],
             block.id,
             block.resource,
-            tokens=search_parameters.tokens({**block.resource, "id": block.id}),
+            tokens=search_parameters.tokens(block.resource),
             dates=search_parameters.intervals(block.resource),
             revision=stored.number,
         )
@@ -70,7 +70,7 @@ def blocks(mappings: MappingSet, stored: Stored, subject: Subject) -> dict[str, 
 
 def marks(block: Encoded) -> tuple[frozenset[Mark], frozenset[Mark]]:
     """Tokens and dates of the block as the search index holds them."""
-    found = search_parameters.tokens({**block.resource, "id": block.id})
+    found = search_parameters.tokens(block.resource)
     tokens = frozenset((name, system or "", value) for name, system, value in found)
     return tokens, frozenset(search_parameters.intervals(block.resource))
 
@@ -81,18 +81,18 @@ def linked(unit: Unit, mappings: MappingSet, rows: Sequence[ResourceRow]) -> lis
     Computed when it is served: the target may come later and go before, and what is stored and sent
     keeps the logical reference alone. Two queries, however many rows there are.
     """
-    asking = {row.id for row in rows if any(True for _ in _logical(row.body))}
+    asking = {row.id for row in rows if any(True for _ in logical(row.body))}
     bodies = [deepcopy(dict(r.body)) if r.id in asking else dict(r.body) for r in rows]
     if not asking:
         return bodies
     subjects = unit.records.study_ids(row.record_id for row in rows if row.id in asking)
-    places = _places(mappings)
+    places = places_of(mappings)
     wanted = [
         (reference, name)
         for row, body in zip(rows, bodies, strict=True)
         if row.id in asking and row.record_id in subjects
-        for reference in _logical(body)
-        if (name := _target(mappings, places, reference, subjects[row.record_id]))
+        for reference in logical(body)
+        if (name := target_of(mappings, places, reference, subjects[row.record_id]))
     ]
     here = {(row.type, row.fhir_id) for row in unit.resources.among(name for _, name in wanted)}
     for reference, name in wanted:
@@ -101,7 +101,7 @@ def linked(unit: Unit, mappings: MappingSet, rows: Sequence[ResourceRow]) -> lis
     return bodies
 
 
-def _target(
+def target_of(
     mappings: MappingSet,
     places: Mapping[tuple[Any, Any], str],
     reference: Mapping[str, Any],
@@ -115,20 +115,20 @@ def _target(
     return reference["type"], mappings.derived_id(form, study_id, str(identifier.get("value")))
 
 
-def _places(mappings: MappingSet) -> dict[tuple[Any, Any], str]:
+def places_of(mappings: MappingSet) -> dict[tuple[Any, Any], str]:
     """By the type and the identifier system of a logical reference the form that it leads to."""
     rows = (row for m in mappings.files.values() for block in m.blocks for row in block.rows)
     codecs = (row.first.codec for row in rows)
     return {(c.resource, c.system): c.form for c in codecs if isinstance(c, Reference)}
 
 
-def _logical(value: Any) -> Iterator[dict[str, Any]]:
+def logical(value: Any) -> Iterator[dict[str, Any]]:
     """The References that have an identifier and lead nowhere yet."""
     if isinstance(value, dict):
         if isinstance(value.get("identifier"), dict) and "reference" not in value:
             yield value
         for below in value.values():
-            yield from _logical(below)
+            yield from logical(below)
     elif isinstance(value, list):
         for below in value:
-            yield from _logical(below)
+            yield from logical(below)

@@ -7,23 +7,29 @@ killed is taken up where it stopped. A run ends complete, incomplete with reason
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from fhirbridge.crash import Crash
-from fhirbridge.outcome import BridgeError, Issue
-from fhirbridge.registry.receipts import Receipt, ReceiptEntry
+from fhirbridge.outcome import Issue
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.subjects import Subject
-from fhirbridge.registry.unit import Unit
-from fhirbridge.servers.client import Page, PageExpired
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.consent import may_read, standing
 from fhirbridge.sync.hospital import Hospital
-from fhirbridge.sync.ingest import FATES, Incoming, ingest
-from fhirbridge.sync.offered import offered, wanted
+from fhirbridge.sync.offered import not_granted, wanted
+from fhirbridge.sync.pulling import asked, export, gone, search
+from fhirbridge.sync.pulling.asked import Asked
+from fhirbridge.sync.pulling.certificate import as_json, certificate, ties
+from fhirbridge.sync.pulling.people import People
+from fhirbridge.sync.pulling.round import Round, Tell, repeated
+from fhirbridge.sync.replay import Selection, replay
 
-Tell = Callable[[str], None]
+__all__ = ["Pull", "as_json", "certificate", "ties"]
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -31,7 +37,7 @@ class Pull:
     """One run over one connection.
 
     `tell` hears a line for each subject, `tell_each` one for each resource: what it became, or why
-    nothing.
+    nothing; `progress` how many of how many subjects are read. `full`: all is read once more.
     """
 
     hospital: Hospital
@@ -39,15 +45,16 @@ class Pull:
     crash: Crash = field(default_factory=Crash)
     tell: Tell = lambda line: None
     tell_each: Tell = lambda line: None
-    reasons: list[str] = field(default_factory=list)
+    progress: Progress = lambda done, of: None
+    full: bool = False
+    round: Round = field(init=False)
     types: list[str] = field(default_factory=list)
-    unsure: set[str] = field(default_factory=set)  # study ids of whom no Patient is surely known
 
     def run(self) -> Run:
         """Begin a run, or take up the one that a crash left; raises nothing that is not final.
 
         A server that cannot be reached leaves the run open: it is raised, and the next call goes
-        on.
+        on; one that asked to come later is not asked before (`ComeBack`).
         """
         hospital = self.hospital
         with hospital.unit() as unit:
@@ -56,184 +63,179 @@ class Pull:
             withdrew = {s for s in unit.subjects.all() if standing(unit, s.id) == "withdrawn"}
             subjects = [s for s in unit.subjects.all() if s not in withdrew]
             unit.commit()
+        _wait(run, hospital.registry.now())
         for subject in sorted(withdrew, key=lambda one: one.study_id):
             self.tell(f"{subject.study_id}: not asked for, as consent was withdrawn")
-        self.types = self.asked_for() if subjects else []
+        self.round = self.begun(run)
         if not subjects:
             self.tell("nobody is enrolled at this site: there is nothing to ask for")
-        for number, subject in enumerate(subjects, start=1):
-            self.subject(run, subject)
-            self.tell(f"{subject.study_id}: read ({number} of {len(subjects)})")
+        try:
+            self.read(subjects)
+        except ComeBack as fault:
+            self.told({"not_before": fault.not_before.isoformat() if fault.not_before else None})
+            raise
         return self.finish(run)
 
-    def subject(self, run: Run, subject: Subject) -> None:
+    def begun(self, run: Run) -> Round:
+        """What is known of the server, and whether all is read once more, stay the run's own."""
+        hospital = self.hospital
+        found = asked.ask(hospital.server)
+        facts: dict[str, Any] = dict(run.facts)
+        if "moment" not in facts:
+            moved = self.clock_moved(found)
+            facts |= {
+                "way": hospital.options.pull,
+                "full": self.full or moved,
+                "moment": found.moment.isoformat() if found.moment else None,
+                "drift": found.drift,
+            }
+            if moved:
+                facts["remarks"] = ["the server's clock was set: all is read once more"]
+        moment = datetime.fromisoformat(facts["moment"]) if facts["moment"] else None
+        self.types = self.asked_for(found)
+        shut = not_granted(hospital.server, self.types)
+        self.types = [name for name in self.types if name not in shut]
+        facts |= {
+            "not_before": None,
+            "not_listed": self.not_listed(found),
+            "not_granted": shut,
+        }
+        made = Round(
+            hospital,
+            run,
+            self.page_size,
+            asked=Asked(found.types, found.stamped, found.recorded, moment, facts["drift"]),
+            full=bool(facts["full"]),
+            crash=self.crash,
+            tell=self.tell,
+            tell_each=self.tell_each,
+            reasons=[f"{name}: not granted: our token does not open it" for name in shut],
+            remarks=[*facts.get("remarks", ())],
+        )
+        self.round = made
+        self.told(facts)
+        return made
+
+    def clock_moved(self, found: Asked) -> bool:
+        """By more than the overlap, measured by ours, since the last run: no mark of before can be
+        gone by."""
         with self.hospital.reading() as unit:
-            identities = unit.subjects.identities(subject.id)
-        for number, (system, value) in enumerate(identities):
-            # The number of identifiers is in the name: one that was added since moves the others.
-            name = f"{subject.study_id}/Patient/{number + 1} of {len(identities)}"
-            search = {"identifier": f"{system}|{value}", "_count": str(max(self.page_size, 10))}
-            self.stream(run, name, "Patient", search)
-        for patient in self.patients(run, subject):
-            for resource_type in self.types:
-                if resource_type != "Consent" and not self.may(subject):
-                    self.tell(f"{subject.study_id}: withheld: consent is not on record")
-                    break
-                search = {"patient": patient, "_count": str(self.page_size)}
-                stream = f"{subject.study_id}/{resource_type}/{patient}"
-                self.stream(run, stream, resource_type, search)
+            ended = [
+                unit.runs.latest(self.hospital.connection.id, "pull", state=state)
+                for state in ("complete", "incomplete")
+            ]
+        runs = sorted((run for run in ended if run), key=lambda run: run.started_at)
+        before = runs[-1].facts.get("drift") if runs else None
+        if before is None or found.drift is None:
+            return False
+        return abs(found.drift - int(before)) > max(self.hospital.options.overlap - 2, 2)
+
+    def read(self, subjects: list[Subject]) -> None:
+        way = self.hospital.options.pull
+        if way.startswith("export") and subjects:
+            subjects = export.read(self.round, subjects, self.types)
+        for number, subject in enumerate(subjects, start=1):
+            before = len(self.round.reasons)
+            self.subject(subject)
+            if way.startswith("export") and len(self.round.reasons) == before:
+                export.known(self.round, subject)
+            self.tell(f"{subject.study_id}: read ({number} of {len(subjects)})")
+            self.progress(number, len(subjects))
+        self.refer()
+        if self.hospital.options.deletions == "history":
+            for kind in self.types:
+                gone.by_history(self.round, kind)
+
+    def refer(self) -> None:
+        """Reads again what referred to resources that this run brought after it: a complication
+        comes before the operation that it follows."""
+        hospital, waits = self.hospital, tuple(self.round.unresolved)
+        if not waits:
+            return
+        replay(
+            hospital.registry,
+            hospital.site.id,
+            lambda unit: hospital.mappings,
+            Selection(causes=frozenset({"not-found"}), messages=waits),
+            actor=hospital.source,
+        )
+
+    def subject(self, subject: Subject) -> None:
+        round = self.round
+        before = len(round.reasons)
+        patients = People(round, subject).find()
+        everything = self.hospital.options.pull == search.EVERYTHING
+        read: list[str] = []
+        for kind in self.types:
+            if kind != "Consent" and not self.may(subject):
+                self.tell(f"{subject.study_id}: withheld: consent is not on record")
+                break
+            if everything and kind != "Consent":
+                for patient in patients:
+                    search.read(round, search.everything(round, subject, self.types, patient))
+                read = self.types
+                break
+            for patient in patients:
+                search.read(round, search.by_type(round, subject, kind, patient))
+            read.append(kind)
+        if len(round.reasons) == before:  # of an incomplete reading nothing is concluded
+            for kind in read:
+                if patients and self.whole(subject, kind, patients, everything=everything):
+                    stream = f"{subject.study_id}/{kind}/found"
+                    gone.reconcile(round, [subject], kind, stream=stream)
+
+    def whole(self, subject: Subject, kind: str, patients: list[str], *, everything: bool) -> bool:
+        """Whether this run has read all that the subject's Patients have of the type."""
+        name = search.EVERYTHING if everything and kind != "Consent" else kind
+        streams = [search.stream_of(subject, name, patient) for patient in patients]
+        readings = [search.reading(self.round, stream) for stream in streams]
+        return all(one is not None and one.full_in == self.round.run.id for one in readings)
 
     def may(self, subject: Subject) -> bool:
         """Looked at anew before each search: a page may have brought a Consent."""
         with self.hospital.reading() as unit:
             return may_read(unit, self.hospital.site, subject.id)
 
-    def asked_for(self) -> list[str]:
+    def asked_for(self, found: Asked) -> list[str]:
         """The types that the mappings read and the server has; what it has not is told."""
-        has, types = offered(self.hospital.server), wanted(self.hospital.mappings)
-        lacking = [name for name in types if has is not None and name not in has]
+        lacking = self.not_listed(found)
         if lacking:
             self.tell(f"not asked for, as the server lists no such type: {', '.join(lacking)}")
-        has_it = [name for name in types if name not in lacking]
-        return sorted(has_it, key=lambda name: (name != "Consent", name))  # it may allow the rest
+        types = [name for name in wanted(self.hospital.mappings) if name not in lacking]
+        return sorted(types, key=lambda name: (name != "Consent", name))  # it may allow the rest
 
-    def patients(self, run: Run, subject: Subject) -> list[str]:
-        """The Patients there that are surely this person, by what this run has seen."""
-        hospital = self.hospital
-        with hospital.reading() as unit:
-            known = hospital.patient_ids(unit, subject, since=None)
-            seen = hospital.patient_ids(unit, subject, since=run.started_at)
-        gone = sorted({*known} - {*seen})
-        if subject.study_id in self.unsure or not known:
-            self.reasons.append(f"{subject.study_id}: no Patient there is surely this person")
-            return []
-        if gone:
-            told = ", ".join(f"Patient/{id}" for id in gone)
-            self.reasons.append(f"{subject.study_id}: {told} was this person, and is not found now")
-        return seen
+    def not_listed(self, found: Asked) -> list[str]:
+        types = wanted(self.hospital.mappings)
+        return [name for name in types if found.types is not None and name not in found.types]
 
-    def stream(self, run: Run, name: str, resource_type: str, search: dict[str, str]) -> None:
-        """All pages of one search, from where an earlier attempt of this run stopped."""
-        with self.hospital.reading() as unit:
-            cursor = unit.cursors.of_run(run.id).get(name)
-        if cursor is not None and cursor.state == "done":
-            return
-        people = resource_type == "Patient"
-        start = cursor.next_url if cursor and not people else None
-        try:
-            pages = self.walk(resource_type, search, start)
-            self.pages(run, name, _sole(pages, search["identifier"]) if people else pages)
-        except ComeBack:
-            raise
-        except BridgeError as fault:
-            if fault.issues[0].category == "transient":
-                raise
-            self.reasons.append(f"{name}: {fault.issues[0].sentence()}")
-            if people:
-                self.unsure.add(_study_id(name))
-
-    def walk(self, resource_type: str, search: dict[str, str], start: str | None) -> Iterator[Page]:
-        """The pages; where the server has forgotten its link, the search anew."""
-        try:
-            yield from self.hospital.server.pages(resource_type, search, start=start)
-        except PageExpired:
-            yield from self.hospital.server.pages(resource_type, search)
-
-    def pages(self, run: Run, name: str, pages: Iterable[Page]) -> None:
-        hospital = self.hospital
-        for page in pages:
-            with hospital.unit() as unit:
-                receipt = self.page(unit, run, name, page)
+    def told(self, facts: dict[str, Any]) -> None:
+        def store() -> None:
+            with self.hospital.unit() as unit:
+                unit.runs.tell(self.round.run.id, facts)
                 unit.commit()
-            for entry in receipt.entries:
-                self.tell_each(_line(entry))
-            self.crash.reach("pull.after-page")
-            if receipt.state == "refused":
-                raise BridgeError(*receipt.issues)
 
-    def page(self, unit: Unit, run: Run, name: str, page: Page) -> Receipt:
-        """Ingest one page and move the cursor, in the caller's transaction."""
-        hospital = self.hospital
-        key = f"{run.id}:{unit.new_id()}"
-        incoming = Incoming(hospital.source, "page", key, page.raw, hospital.base)
-        receipt = ingest(unit, hospital.mappings, incoming).receipt
-        unit.runs.add_counts(run.id, {"pages": 1, **receipt.counts})
-        if receipt.state == "refused":  # the whole page: the cursor stays before it
-            return receipt
-        unsure = any(_unsure(entry) for entry in receipt.entries)
-        if unsure:
-            self.unsure.add(_study_id(name))
-        unit.cursors.put(
-            run.id,
-            name,
-            # Left open, it is read again where a crash takes with it what was unsure.
-            state="open" if page.next_url or unsure else "done",
-            next_url=page.next_url,
-            page=page.number,
-        )
-        return receipt
+        repeated(store)
 
     def finish(self, run: Run) -> Run:
-        hospital = self.hospital
-        with hospital.unit() as unit:
-            ended = hospital.finish(unit, run, {}, self.reasons)
-            unit.commit()
-        return ended
+        hospital, round = self.hospital, self.round
+        slow = [kind for kind in self.types if kind not in round.asked.stamped]
+        if hospital.options.increments == "auto" and slow and len(slow) == len(self.types):
+            round.remark("the server has no _lastUpdated: updates are seen only at a full pull")
+        self.told({"remarks": round.remarks})
+
+        def store() -> Run:
+            with hospital.unit() as unit:
+                ended = hospital.finish(unit, run, {}, round.reasons)
+                unit.commit()
+                return ended
+
+        return repeated(store)
 
 
-def _sole(pages: Iterator[Page], token: str) -> list[Page]:
-    """All pages of one identifier's Patients. They are judged together on one page only: several
-    on several pages are refused, or each of them would look like the only one.
-    """
-    read = list(pages)
-    if sum(_carries(page, token) for page in read) > 1:
-        cause = "Patients with one identifier came on several pages"
-        raise BridgeError(Issue("conflict", cause, "have the hospital say which of them it is"))
-    return read
-
-
-def _carries(page: Page, token: str) -> bool:
-    entries = page.bundle.get("entry")
-    return any(
-        f"{identifier.get('system')}|{identifier.get('value')}" == token
-        for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
-        for identifier in entry["resource"].get("identifier") or ()
-        if isinstance(identifier, dict)
-    )
-
-
-def _unsure(entry: ReceiptEntry) -> bool:
-    """A Patient that waits for another reason than that it is nobody of the study."""
-    if entry.resource_type != "Patient" or entry.fate != "quarantined":
-        return False
-    return not any(issue.category == "unknown-subject" for issue in entry.issues)
-
-
-def _study_id(stream: str) -> str:
-    return stream.partition("/Patient/")[0]
-
-
-def _line(entry: ReceiptEntry) -> str:
-    """What a resource became, and why not."""
-    name = f"{entry.resource_type}/{entry.source_id}: {entry.fate}"
-    became = f" -> record {entry.record_id} by {entry.rule}" if entry.record_id else ""
-    reasons = "; ".join(issue.sentence() for issue in entry.issues)
-    return f"{name}{became}{' because ' + reasons if reasons else ''}"
-
-
-def ties(run: Run) -> bool:
-    """The promise of a certificate: received = applied + unchanged + superseded + ... + refused."""
-    return run.counts.get("received", 0) == sum(run.counts.get(fate, 0) for fate in FATES)
-
-
-def certificate(run: Run) -> str:
-    """What a pull did, in lines for a terminal."""
-    counts = ", ".join(f"{run.counts.get(fate, 0)} {fate}" for fate in FATES)
-    tie = "the counts tie" if ties(run) else "THE COUNTS DO NOT TIE"
-    lines = [
-        f"run {run.id}: {run.state}",
-        f"{run.counts.get('pages', 0)} pages, {run.counts.get('received', 0)} resources received",
-        f"= {counts} ({tie})",
-    ]
-    return "\n".join([*lines, *(f"incomplete because {reason}" for reason in run.reasons)])
+def _wait(run: Run, now: datetime) -> None:
+    """Raises `ComeBack` while the server has not been asked to be left alone for long enough."""
+    until = run.facts.get("not_before")
+    not_before = datetime.fromisoformat(until) if until else None
+    if not_before is not None and now < not_before:
+        cause, remedy = "the server asked to come later", f"come again not before {until}"
+        raise ComeBack(Issue("transient", cause, remedy), not_before=not_before)

@@ -20,8 +20,8 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import Identifier
 from fhirbridge.sync import source
 from fhirbridge.sync.accept import Context
+from fhirbridge.sync.beside import inlined
 from fhirbridge.sync.facts import Facts, Line
-from fhirbridge.sync.mentions import mentions
 from fhirbridge.sync.references import Targets
 from fhirbridge.sync.said import Said
 from fhirbridge.sync.whose import Whose
@@ -41,8 +41,11 @@ class Reader:
     updates: Mapping[int, ResourceRow] = field(default_factory=dict)
     given: Mapping[int, list[Decoded]] = field(init=False, default_factory=dict)
     """Facts that the message's format told itself, by position."""
+    medications: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
+    """Those of the message, by the names that references use."""
     targets: Targets = field(init=False)
     ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
+    named: dict[int, str] = field(init=False, default_factory=dict)  # by position
     waits: set[tuple[str | None, str | None]] = field(init=False, default_factory=set)
     """Types and ids of what waits, of any source."""
 
@@ -59,7 +62,7 @@ class Reader:
         given = self.given.get(entry.position) or self.ahead.pop(entry.position, None)
         decoded = given or decode(
             self.mappings,
-            resource,
+            inlined(resource, self.medications),
             source=self.identity(entry, resource),
             root=entry.root,
             refer=refer,
@@ -77,6 +80,12 @@ class Reader:
 
     def source_id(self, entry: Entry) -> str:
         """A person's number stands in the vault alone: where only it names them, its pseudonym."""
+        name = self.named.get(entry.position)
+        if name is None:
+            name = self.named[entry.position] = self._source_id(entry)
+        return name
+
+    def _source_id(self, entry: Entry) -> str:
         named = source.identifier(entry.resource)
         if not is_person(entry) or named is None or (entry.resource or {}).get("id"):
             return source.source_id(entry)
@@ -85,7 +94,7 @@ class Reader:
 
     def spoken_of(self, found: Iterable[tuple[Entry, Any]]) -> Iterator[str]:
         for entry, _ in found:
-            for mention in mentions(entry):
+            for mention in self.whose.mentions(entry):
                 subject = self.whose.who(mention)
                 if subject is not None:
                     yield subject.id
@@ -126,7 +135,7 @@ class Reader:
 
         found = decode(
             self.mappings,
-            resource,
+            inlined(resource, self.medications),
             source=self.identity(entry, resource),
             root=entry.root,
             refer=refer,
@@ -202,4 +211,6 @@ def _numbers(fact: Decoded) -> list[tuple[str, str]]:
 
 def _without_numbers(fact: Decoded) -> Decoded:
     """A Patient's fields for the record: its identifiers stay in the vault."""
+    if "hospital_ids" not in fact.fields:
+        return fact
     return replace(fact, fields={n: v for n, v in fact.fields.items() if n != "hospital_ids"})

@@ -6,14 +6,15 @@ nothing is fetched for it and nothing is guessed (https://hl7.org/fhir/R4/refere
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
+from fhirbridge.sync.mentions import literals
 
 Named = tuple[str, str]
 """Type and id at the source."""
@@ -75,20 +76,13 @@ class Targets:
         return [own.record_id] if own else None
 
 
-def literals(value: Any) -> Iterator[str]:
-    """Every literal reference in a resource, judged or not."""
-    if isinstance(value, Mapping):
-        given = value.get("reference")
-        if isinstance(given, str):
-            yield given
-        for below in value.values():
-            yield from literals(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from literals(below)
+def _literals(entry: Entry) -> list[str]:
+    return literals(entry.resource)
 
 
-def targets_first(pairs: Iterable[tuple[Entry, T]]) -> list[tuple[Entry, T]]:
+def targets_first(
+    pairs: Iterable[tuple[Entry, T]], literals_of: Callable[[Entry], list[str]] = _literals
+) -> list[tuple[Entry, T]]:
     """What others of the message refer to before them; else, and in a circle, as they come."""
     given = list(pairs)
     if len(given) < 2:
@@ -97,13 +91,14 @@ def targets_first(pairs: Iterable[tuple[Entry, T]]) -> list[tuple[Entry, T]]:
     for number, (entry, _) in enumerate(given):
         places.update((name, number) for name in _names(entry))
     ordered: dict[int, None] = {}
+    named = [literals_of(entry) for entry, _ in given]
     for number in range(len(given)):
-        _visit(number, given, places, ordered)
+        _visit(number, named, places, ordered)
     return [given[number] for number in ordered]
 
 
 def _visit(
-    start: int, given: list[tuple[Entry, T]], places: Mapping[str, int], ordered: dict[int, None]
+    start: int, named: list[list[str]], places: Mapping[str, int], ordered: dict[int, None]
 ) -> None:
     """Not by recursion: a chain of references may be as long as the message."""
     entered: set[int] = set()
@@ -116,8 +111,7 @@ def _visit(
             ordered[todo.pop()] = None
         else:
             entered.add(number)
-            named = literals(given[number][0].resource)
-            wanted = dict.fromkeys(places[name] for name in named if name in places)
+            wanted = dict.fromkeys(places[name] for name in named[number] if name in places)
             todo += [one for one in wanted if one not in ordered and one not in entered]
 
 

@@ -12,9 +12,21 @@ _ASK_AGAIN = frozenset({408, 409, 425})
 class Refused(BridgeError):
     """The server's no to one resource. Sent again as it is, it would be refused again."""
 
+    def __init__(self, issue: Issue, *others: Issue, answer: Answer | None = None) -> None:
+        super().__init__(issue, *others)
+        self.answer = answer
+
+
+class NotWritable(Refused):
+    """Our own no, from what we know of the server: nothing was sent."""
+
 
 class Gone(BridgeError):
     """What was delivered is not there any more."""
+
+
+class Failing(BridgeError):
+    """The server could not, this time; the fault may lie in the resource all the same."""
 
 
 def refused(answer: Answer, doing: str, *, made: bool = False) -> BridgeError:
@@ -25,8 +37,8 @@ def refused(answer: Answer, doing: str, *, made: bool = False) -> BridgeError:
         "show this to the hospital's IT",
     )
     if answer.status >= 500 or answer.status in _ASK_AGAIN:
-        return BridgeError(issue)
+        return Failing(issue)
     if answer.status == 410 or (answer.status == 404 and not made):
         cause = f"{doing} was answered with {answer.status}: it was deleted there"
         return Gone(Issue("conflict", cause, "a person decides whether it is made again"))
-    return Refused(issue)
+    return Refused(issue, answer=answer)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from fhirbridge.fhir.bundle import Entry
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
 from fhirbridge.registry.sites import Site
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
-from fhirbridge.sync.mentions import Mention, searched
+from fhirbridge.sync.mentions import Mention, literals, mentions, searched
 
 
 @dataclass
@@ -31,6 +32,20 @@ class Whose:
     known: dict[str, Subject] = field(default_factory=dict)  # by fullUrl and by Patient/id
     claimed: Counter[str] = field(default_factory=Counter)  # subjects, by Patients that claim them
     looked_up: dict[Mention, Subject | None] = field(default_factory=dict)
+    spoken_of: dict[int, tuple[Mention, ...]] = field(default_factory=dict)  # by position
+    referred_to: dict[int, list[str]] = field(default_factory=dict)  # by position
+
+    def mentions(self, entry: Entry) -> tuple[Mention, ...]:
+        """The persons of whom an entry of the message speaks."""
+        if entry.position not in self.spoken_of:
+            self.spoken_of[entry.position] = tuple(mentions(entry))
+        return self.spoken_of[entry.position]
+
+    def literals(self, entry: Entry) -> list[str]:
+        """The references of an entry of the message."""
+        if entry.position not in self.referred_to:
+            self.referred_to[entry.position] = literals(entry.resource)
+        return self.referred_to[entry.position]
 
     @cached_property
     def site(self) -> Site | None:
@@ -38,7 +53,8 @@ class Whose:
 
     def count(self, patients: Iterable[Mapping[str, Any]]) -> None:
         """Look through a message's Patients first: two of them for one subject are a riddle."""
-        found = [self.of_patient(patient, "") for patient in patients]
+        lasting = (one for one in patients if not _replaced(one))
+        found = [self.of_patient(patient, "") for patient in lasting]
         self.claimed.update(one.id for one in found if isinstance(one, Subject))
 
     @property
@@ -134,6 +150,12 @@ class Whose:
     def of_record(self, record_id: str) -> Subject | None:
         record = self.unit.records.get(record_id)
         return self.unit.subjects.by_id(record.subject_id) if record else None
+
+
+def _replaced(patient: Mapping[str, Any]) -> bool:
+    """Inactive, and merged into another: no riddle beside the one that took its place."""
+    links = patient.get("link", ())
+    return patient.get("active") is False and any(one.get("type") == "replaced-by" for one in links)
 
 
 def _unknown(at: str) -> Issue:

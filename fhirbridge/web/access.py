@@ -14,9 +14,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fhirbridge.fhir.scopes import EVERYTHING, Scopes
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
-from fhirbridge.web.scopes import EVERYTHING, Scopes
 
 _TOKEN = "fbt_"
 _KEY = re.compile(r"fb_([0-9a-f]+)_([0-9a-f]+)")

@@ -13,12 +13,12 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
+from fhirbridge.fhir.scopes import Scopes
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.web import access, assertions, client_keys, entrance, errors
 from fhirbridge.web.assertions import Assertion, Refused
 from fhirbridge.web.published_keys import KeySource
-from fhirbridge.web.scopes import Scopes
 from fhirbridge.web.service import Service
 from fhirbridge.web.throttle import Throttled
 

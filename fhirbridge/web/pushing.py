@@ -156,6 +156,8 @@ def _answer_single(taken: Taken) -> Response:
 def _represented(locations: list[str]) -> dict[str, tuple[ResourceRow, dict[str, Any]]]:
     """The resources at these locations as they are served now."""
     found: dict[str, tuple[ResourceRow, dict[str, Any]]] = {}
+    if not any(locations):
+        return found
     with served.service().registry.read(g.caller.site_id) as unit:
         for location in filter(None, locations):
             type, id = location.split("/")[:2]

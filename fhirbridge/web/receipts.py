@@ -88,6 +88,8 @@ def _expression(kind: str, position: int) -> str:
     >>> _expression("push/Bundle", 3), _expression("push/Observation", 0)
     ('Bundle.entry[3].resource', 'Observation')
     """
+    if kind == "ndjson":
+        return f"line {position + 1}"
     alone = kind.removeprefix("push/")
     return f"Bundle.entry[{position}].resource" if alone in ("Bundle", "page") else alone
 

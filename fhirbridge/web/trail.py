@@ -14,7 +14,7 @@ from flask import current_app, g, request
 from fhirbridge.registry.audit import Action, Outcome
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.jobs import Job
-from fhirbridge.registry.listings import MessageHead, ReceiptHead
+from fhirbridge.registry.listings import DeliveryHead, MessageHead, ReceiptHead
 from fhirbridge.registry.messages import Held, Message
 from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.receipts import Receipt
@@ -25,9 +25,8 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.web.access import Caller
 
-Listed = (
-    Receipt | ReceiptHead | Message | MessageHead | Held | Record | Proposal | CrosswalkLine | Job
-)
+_Told = Receipt | ReceiptHead | Message | MessageHead
+Listed = _Told | Held | Record | Proposal | CrosswalkLine | DeliveryHead | Job
 Row = Listed | ResourceRow | Subject
 _KINDS: Mapping[type[object], str] = {
     Receipt: "receipts",
@@ -39,6 +38,7 @@ _KINDS: Mapping[type[object], str] = {
     Proposal: "proposals",
     CrosswalkLine: "crosswalk-additions",
     Job: "jobs",
+    DeliveryHead: "deliveries",
 }
 # What the views of a blueprint are called, as events; FHIR's letter for a query is E.
 _EVENTS = {
@@ -68,7 +68,7 @@ class Shown:
             self.name("resources", f"{row.type}/{row.fhir_id}")
         elif not isinstance(row, Subject):
             self.name(_KINDS[type(row)], row.id)
-        if isinstance(row, ResourceRow | Proposal):
+        if isinstance(row, ResourceRow | Proposal | DeliveryHead):
             self.records.add(row.record_id)
         elif isinstance(row, Record):
             self.subjects.add(row.subject_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import click
@@ -15,7 +16,8 @@ from fhirbridge.app import create_app
 from fhirbridge.cli import commands
 from fhirbridge.fhir.search_parameters import PARAMETERS
 from fhirbridge.mapping import codecs, crosswalk, parts, shape
-from fhirbridge.servers.auth import AUTHS
+from fhirbridge.registry import deliveries
+from fhirbridge.servers.auth import KINDS
 from fhirbridge.study import definition
 from fhirbridge.sync import deliver, ingest
 from fhirbridge.web import logs
@@ -30,7 +32,16 @@ HOSTS = {
     "127.0.0.1", "fhirbridge.example.org", "hospital.example.org", "hl7.org", "loinc.org",
     "ucum.org", "keepachangelog.com", "semver.org",
 }  # fmt: skip
-ROUTES = ("/fhir", "/receipts", "/healthz", "/readyz", "/metrics", "/oauth/token", "/api/v1")
+ROUTES = (
+    "/connections",
+    "/fhir",
+    "/receipts",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/oauth/token",
+    "/api/v1",
+)
 _ABSOLUTE = re.compile(r"(?<![\w.:/})>*~$\"-])/[a-z][\w./{}-]*", re.IGNORECASE)
 _URL = re.compile(r"\bhttps?://[^\s`'\"<>)|,]+")
 _LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)")
@@ -145,6 +156,8 @@ def test_the_fates_are_those_in_the_reference() -> None:
 
 def test_the_ends_of_a_delivery_are_in_the_reference() -> None:
     assert [s for s in deliver.STATES if f"`{s}`" not in reference("commands.md")] == []
+    told = first_cells(section(reference("deliver.md"), "What becomes of each"))
+    assert told == {*deliver.STATES, *get_args(deliveries.Cause)}
 
 
 def test_the_categories_answer_as_the_reference_says() -> None:
@@ -215,7 +228,7 @@ def test_contributing_names_every_crash_point_and_what_its_rows_touch() -> None:
 
 def test_the_logins_are_named() -> None:
     row = next(x for x in reference("commands.md").splitlines() if "connection add" in x)
-    assert [kind for kind in AUTHS if f"`{kind}`" not in row] == []
+    assert [kind for kind in KINDS if f"`{kind}`" not in row] == []
 
 
 def targets(path: Path) -> list[str]:

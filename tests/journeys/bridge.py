@@ -37,7 +37,8 @@ class Bridge:
     def environment(self, **more: str) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if not n.startswith("FHIRBRIDGE_")}
         database = databases.setting(self.folder)
-        ours = {"DATA": str(self.folder), "DATABASE": database, **self.settings, **more}
+        here = {"DATA": str(self.folder), "DATABASE": database, "NETWORKS": "127.0.0.1/32"}
+        ours = {**here, **self.settings, **more}
         return {**kept, **{f"FHIRBRIDGE_{name}": value for name, value in ours.items()}}
 
     def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -85,6 +85,12 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.connections.set_options(h.connection.id, {}),
         "not-found",
     ),
+    "connections.set_login": (
+        lambda u, h: u.connections.set_login(h.connection.id, {}, secret="s"),
+        "not-found",
+    ),
+    "connections.learn": (lambda u, h: u.connections.learn(h.connection.id, {}), "not-found"),
+    "connections.published": (lambda u, h: u.connections.published(h.connection.id), None),
     "connections.all": (lambda u, h: u.connections.all(), []),
     "subjects.by_id": (lambda u, h: u.subjects.by_id(h.subject.id), None),
     "subjects.pseudonym": (lambda u, h: u.subjects.pseudonym(*MRN) == h.pseudonym, False),
@@ -190,6 +196,26 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "runs.get": (lambda u, h: u.runs.get(h.run.id), None),
     "runs.add_counts": (lambda u, h: u.runs.add_counts(h.run.id, {"a": 1}), "not-found"),
     "runs.finish": (lambda u, h: u.runs.finish(h.run.id, "failed", {}), "not-found"),
+    "runs.tell": (lambda u, h: u.runs.tell(h.run.id, {"way": "search"}), "not-found"),
+    "readings.get": (lambda u, h: u.readings.get(h.connection.id, "x"), None),
+    "readings.put": (lambda u, h: u.readings.put(h.connection.id, "y", since=None), "not-found"),
+    "sightings.see": (
+        lambda u, h: u.sightings.see("client:mirth", "run", [("Condition", "src-1")]),
+        0,
+    ),
+    "sightings.belong": (
+        lambda u, h: u.sightings.belong("client:mirth", "Patient", ["src-9"], h.subject.id),
+        0,
+    ),
+    "sightings.miss": (
+        lambda u, h: u.sightings.miss("client:mirth", "run", "Condition", [h.subject.id]),
+        0,
+    ),
+    "sightings.missing": (
+        lambda u, h: u.sightings.missing("client:mirth", "run", "Condition", [h.subject.id]),
+        [],
+    ),
+    "sightings.missed": (lambda u, h: u.sightings.missed(h.origin.id), 0),
     "cursors.put": (
         lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
         "not-found",
@@ -199,6 +225,33 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "deliveries.gone": (lambda u, h: u.deliveries.gone(h.connection.id), "not-found"),
     "deliveries.unsettled": (lambda u, h: u.deliveries.unsettled(h.connection.id), "not-found"),
     "deliveries.put": (lambda u, h: u.deliveries.put(h.connection.id, h.resource.id), "not-found"),
+    "deliveries.held_by": (
+        lambda u, h: u.deliveries.held_by(h.connection.id, [h.subject.id]),
+        "not-found",
+    ),
+    "deliveries.claim": (
+        lambda u, h: u.deliveries.claim(h.connection.id, h.resource.id, seen=1),
+        False,
+    ),
+    "deliveries.sent_body": (
+        lambda u, h: u.deliveries.sent_body(h.connection.id, h.resource.id),
+        None,
+    ),
+    "deliveries.there": (lambda u, h: u.deliveries.there(h.connection.id, [h.resource.id]), {}),
+    "deliveries.asked_to_wait": (lambda u, h: u.deliveries.asked_to_wait(h.connection.id), None),
+    "writability.of_connection": (lambda u, h: u.writability.of_connection(h.connection.id), []),
+    "writability.learn": (
+        lambda u, h: u.writability.learn(
+            h.connection.id, "Observation", "update", allowed=True, cause="declared"
+        ),
+        "not-found",
+    ),
+    "writability.forget": (lambda u, h: u.writability.forget(h.connection.id), 0),
+    "writability.forget_refusals": (
+        lambda u, h: u.writability.forget_refusals(h.connection.id),
+        0,
+    ),
+    "listings.deliveries": (lambda u, h: u.listings.deliveries(Wanted()).items, []),
     "deliveries.of_connection": (lambda u, h: u.deliveries.of_connection(h.connection.id), []),
     "ledger.messages": (lambda u, h: u.ledger.messages(), []),
     "ledger.records": (lambda u, h: u.ledger.records(), []),
@@ -329,6 +382,8 @@ def test_a_unit_without_a_site_may_use_sites_and_find_by_credentials_only(
         if name in ("clients.find", "signers.find", "signers.published", "tokens.find"):
             found = ASKS[name][0](unit, house)
             assert getattr(found, "site_id", None) == "id-0001"
+        elif name == "connections.published":  # public keys, of which this one has none
+            assert ASKS[name][0](unit, house) == {}
         else:
             assert _told(ASKS[name][0])(unit, house) == "configuration"
 

@@ -16,6 +16,7 @@ import responses
 
 from fhirbridge.servers.auth import Auth, Bearer
 from fhirbridge.servers.client import Server
+from fhirbridge.servers.network import Network
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECRET = "synthetic-token"
@@ -41,6 +42,7 @@ class Connecting:
             url,
             auth=auth or Bearer(SECRET),
             limits=Bounds(**bounds),
+            network=Network.of("127.0.0.0/8"),
             sleep=self.pauses.append,
             clock=lambda: NOON,
             dice=random.Random(7),

@@ -206,11 +206,11 @@ def test_e02_refused_credentials_stop_at_once(
     ("location", "told"),
     [
         ("https://evil.example/fhir?token=x", "to https://evil.example:443"),
-        ("/login?next=Patient", "a redirect at"),
+        ("http://hospital.example/fhir/Patient/p1", "to http://hospital.example:80"),
         ("http://[broken", "a redirect at"),
     ],
 )
-def test_x05_redirect_is_named_and_not_followed(
+def test_x05_redirect_to_another_origin_is_named_and_not_followed(
     server: Server, wire: responses.RequestsMock, status: int, location: str, told: str
 ) -> None:
     wire.get(f"{BASE}/Patient/p1", status=status, headers={"Location": location})
@@ -223,10 +223,44 @@ def test_x05_redirect_is_named_and_not_followed(
     assert len(sent(wire)) == 1
 
 
+def test_x05_one_redirect_of_a_get_is_followed_within_the_origin(
+    server: Server, wire: responses.RequestsMock
+) -> None:
+    """A merged Patient; the credentials go along, as it is our own hospital still."""
+    wire.get(f"{BASE}/Patient/old", status=301, headers={"Location": "/fhir/Patient/new"})
+    wire.get(f"{BASE}/Patient/new", json={"resourceType": "Patient", "id": "new"})
+    answer = server.get("Patient/old")
+    assert (answer.body or {})["id"] == "new"
+    assert answer.url == f"{BASE}/Patient/new"
+    assert [r.headers["Authorization"] for r in sent(wire)] == ["Bearer synthetic-token"] * 2
+
+
+@pytest.mark.parametrize("second", [{"status": 302, "headers": {"Location": "/else"}}, {}])
+def test_x05_a_login_page_and_a_second_redirect_are_refused(
+    server: Server, wire: responses.RequestsMock, second: dict[str, Any]
+) -> None:
+    wire.get(f"{BASE}/Patient/p1", status=302, headers={"Location": "/login"})
+    page = {"status": 200, "body": "<html>", "content_type": "text/html", **second}
+    wire.get("https://hospital.example/login", **page)
+    with pytest.raises(BridgeError, match=r"redirect|no FHIR JSON"):
+        server.get("Patient/p1")
+    assert len(sent(wire)) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_x05_a_redirected_change_is_not_followed(
+    server: Server, wire: responses.RequestsMock, status: int
+) -> None:
+    wire.post(f"{BASE}/Patient", status=status, headers={"Location": "/fhir/Person"})
+    with pytest.raises(BridgeError, match="redirect"):
+        server.create({"resourceType": "Patient"}, if_none_exist=None)
+    assert len(sent(wire)) == 1
+
+
 def test_x20_body_of_a_redirect_is_not_read(connect: Any, wire: responses.RequestsMock) -> None:
     server = connect(BASE, max_answer=1000)
     bomb = gzip.compress(bytes(1_000_000))
-    headers = {"Location": f"{BASE}/login", "Content-Encoding": "gzip"}
+    headers = {"Location": "https://evil.example/login", "Content-Encoding": "gzip"}
     wire.get(f"{BASE}/Patient/p1", status=302, body=bomb, headers=headers)
     with pytest.raises(BridgeError, match="redirect"):
         server.get("Patient/p1")

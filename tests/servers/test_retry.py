@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -13,6 +14,7 @@ import responses
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.servers.client import Answer, ComeBack, OutcomeUnknown, Server
+from fhirbridge.servers.manners import Manners
 from fhirbridge.servers.retry import retry_after
 
 BASE = "https://hospital.example/fhir"
@@ -130,14 +132,43 @@ def test_e01_long_retry_after_is_told_and_not_slept(
     ask: Ask,
     form: str,
 ) -> None:
-    until = server.clock() + timedelta(hours=5)
-    asked = "18000" if form == "seconds" else format_datetime(until, usegmt=True)
+    until = server.clock() + timedelta(minutes=50)
+    asked = "3000" if form == "seconds" else format_datetime(until, usegmt=True)
     play(503, **{"Retry-After": asked})
-    with pytest.raises(ComeBack, match="not before 2026-03-02T17:00:00Z") as caught:
+    with pytest.raises(ComeBack, match="not before 2026-03-02T12:50:00Z") as caught:
         ask(server)
     assert caught.value.not_before == until
     assert caught.value.issues[0].category == "transient"
     assert (len(wire.calls), connect.pauses) == (1, [])
+
+
+@pytest.mark.parametrize("asked", ["18000", "Mon, 02 Mar 2026 17:00:00 GMT"])
+def test_e01_five_hours_are_cut_to_the_cap_of_the_connection(
+    connect: Any, wire: responses.RequestsMock, asked: str
+) -> None:
+    """Cerner has asked for five hours (smart-on-fhir/smart-fetch, November 2025)."""
+    server = replace(connect(BASE), manners=Manners(longest_wait=600))
+    connect.opened.append(server)
+    wire.get(f"{BASE}/Patient/p1", status=503, headers={"Retry-After": asked})
+    with pytest.raises(ComeBack) as caught:
+        read(server)
+    assert caught.value.not_before == server.clock() + timedelta(minutes=10)
+    assert (len(wire.calls), connect.pauses) == (1, [])
+
+
+def test_a_connection_is_asked_no_faster_than_it_is_set(
+    connect: Any, wire: responses.RequestsMock
+) -> None:
+    server = replace(
+        connect(BASE),
+        manners=Manners.of(requests_per_second=4, longest_wait=60),
+        monotonic=lambda: 100.0,
+    )
+    connect.opened.append(server)
+    wire.get(f"{BASE}/Patient/p1", json={"resourceType": "Patient", "id": "p1"})
+    for _ in range(3):
+        read(server)
+    assert connect.pauses == [0.25, 0.25]
 
 
 def test_absurd_retry_after_does_not_crash(server: Server, play: Any) -> None:

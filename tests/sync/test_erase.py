@@ -167,7 +167,15 @@ def test_bytes_that_nobody_can_read_are_not_kept_where_the_person_is_in_them(war
 
 
 # Tables that hold nothing of a person: of sites, senders and runs; and what stays on purpose.
-_OF_NOBODY = {"site", "client", "client_key", "assertion_seen", "access_token", "connection"}
+_OF_NOBODY = {
+    "site",
+    "client",
+    "client_key",
+    "assertion_seen",
+    "access_token",
+    "connection",
+    "writability",
+}
 _OF_NOBODY |= {"client_jwks"}
 _KEPT = {"tombstone", "crosswalk_line", "audit", "audit_head"}
 _CHANGED = {"message", "receipt", "receipt_entry", "quarantine", "sync_run", "cursor"}

@@ -264,7 +264,10 @@ def test_what_is_anothers_is_never_filed_under_this_subject(ward: Ward) -> None:
     run, fates = ward.pulled()
     assert run.state == "complete"
     assert (scores(ward), scores(ward, "S-2")) == ([("2026-02-01", 2)], [("2026-02-01", 3)])
-    assert fates["Observation/g1"] == HELD
+    assert "Observation/g1" not in fates
+    assert run.counts["foreign"] == 2  # before S-2's Patient was read, f1 was nobody's either
+    with ward.registry.read(ward.site_id) as unit:
+        assert not any(b"r1" in message.body for message in unit.traces.messages())
 
 
 def test_a_reference_and_an_identifier_of_two_subjects_are_not_guessed_about(ward: Ward) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from fhirbridge.sandbox.faults import Hook
 from fhirbridge.sandbox.server import Hospital as Sandbox
 from fhirbridge.servers.auth import build
 from fhirbridge.servers.client import Server
+from fhirbridge.servers.network import Network
 from fhirbridge.settings import Settings
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.deliver import Deliver
@@ -40,22 +42,41 @@ Resource = dict[str, Any]
 
 
 @dataclass
+class Clock:
+    """The registry's, which tests put forward."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
 class Ward:
     """`pull` and `deliver` are runs of the real thing; `writes` is what the hospital saw of them."""
 
     sandbox: Sandbox
     hospital: Hospital
+    clock: Clock
     keys: Iterator[int] = field(default_factory=count)
 
     @classmethod
     @contextmanager
     def open(
-        cls, folder: Path, *resources: Resource, stale_status: int = 409, mappings: Path = MAPPINGS
+        cls,
+        folder: Path,
+        *resources: Resource,
+        stale_status: int = 409,
+        mappings: Path = MAPPINGS,
+        clock: Callable[[], datetime] | None = None,
+        token: str | None = None,
     ) -> Iterator[Ward]:
-        sandbox = Sandbox(resources, stale_status=stale_status)
-        registry = Registry.open(databases.url(folder), key=b"k" * 32)
+        timed = {"clock": clock} if clock else {}
+        sandbox = Sandbox(resources, stale_status=stale_status, token=token, **timed)
+        ours = Clock()
+        registry = Registry.open(databases.url(folder), key=b"k" * 32, clock=ours)
         with sandbox.running() as base:
-            ward = cls(sandbox, joined(registry, "alpha", base, mappings))
+            ward = cls(sandbox, joined(registry, "alpha", base, mappings), ours)
             try:
                 yield ward
             finally:
@@ -76,6 +97,17 @@ class Ward:
         server = replace(self.hospital.server, limits=Settings(retries=number))
         self.hospital = replace(self.hospital, server=server)
 
+    def bearer(self, token: str) -> None:
+        server = replace(self.hospital.server, auth=build("bearer", token))
+        self.hospital = replace(self.hospital, server=server)
+
+    def beside(self) -> Hospital:
+        """The same connection in another process."""
+        server = Server(
+            self.hospital.base, auth=build("none", ""), limits=Settings(), sleep=lambda _: None
+        )
+        return replace(self.hospital, server=server)
+
     def enrol(self, study_id: str = "S-1", *numbers: str) -> None:
         pairs = [(MRN, number) for number in numbers or ("4711",)]
         with self.registry.unit(self.site_id) as unit:
@@ -90,13 +122,22 @@ class Ward:
             unit.commit()
         return receipt
 
-    def pull(self, *, page_size: int = 20) -> Run:
-        return self.pulled(page_size=page_size)[0]
+    def pull(self, *, page_size: int = 20, full: bool = False) -> Run:
+        return self.pulled(page_size=page_size, full=full)[0]
 
-    def pulled(self, *, page_size: int = 20) -> tuple[Run, dict[str, str]]:
+    def set(self, **options: str) -> None:
+        """Options of the connection, as somebody writes them."""
+        kept = self.hospital.options.changed(options).kept()
+        with self.registry.unit(self.site_id) as unit:
+            unit.connections.set_options(self.hospital.connection.id, kept)
+            unit.commit()
+        connection = replace(self.hospital.connection, options=kept)
+        self.hospital = replace(self.hospital, connection=connection)
+
+    def pulled(self, *, page_size: int = 20, full: bool = False) -> tuple[Run, dict[str, str]]:
         """The run, and of each resource what it became."""
         told: list[str] = []
-        run = Pull(self.hospital, page_size, tell_each=told.append).run()
+        run = Pull(self.hospital, page_size, tell_each=told.append, full=full).run()
         assert ties(run), run.counts
         fates = {line.split(": ")[0]: line.split(": ")[1].split(" ")[0] for line in told}
         return run, fates
@@ -158,7 +199,10 @@ def joined(registry: Registry, name: str, base: str, mappings: Path = MAPPINGS) 
     with registry.unit(site.id) as unit:
         connection = unit.connections.add("ward", base)
         unit.commit()
-    server = Server(base, auth=build("none", ""), limits=Settings(), sleep=lambda _: None)
+    here = Network.of("127.0.0.0/8")
+    server = Server(
+        base, auth=build("none", ""), limits=Settings(), network=here, sleep=lambda _: None
+    )
     return Hospital(registry, site, connection, Library(mappings).of_site(name), server)
 
 

@@ -15,9 +15,9 @@ from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 from werkzeug.test import TestResponse
 
+from fhirbridge.fhir.scopes import registered
 from fhirbridge.web import client_keys
 from fhirbridge.web.oauth import ASSERTION_TYPE
-from fhirbridge.web.scopes import registered
 from fhirbridge.web.service import Service
 from tests.web.sender import Sender
 

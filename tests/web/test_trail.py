@@ -127,6 +127,8 @@ READS = {
     "/api/v1/quarantine/<id>": ("/api/v1/quarantine/{held}", "read"),
     "/api/v1/subjects": ("/api/v1/subjects", "search"),
     "/api/v1/subjects/<study_id>": ("/api/v1/subjects/S-1", "read"),
+    "/api/v1/deliveries": ("/api/v1/deliveries?state=dead", "search"),
+    "/api/v1/deliveries/<id>": ("/api/v1/deliveries/{delivery}", "read"),
     "/api/v1/subjects/<study_id>/visits": ("/api/v1/subjects/S-1/visits", "read"),
     "/api/v1/records": ("/api/v1/records?form=assessment", "search"),
     "/api/v1/records/<id>": ("/api/v1/records/{record}", "read"),
@@ -162,16 +164,28 @@ def told_of(door: Sender) -> dict[str, str]:
         held = unit.quarantine.waiting()[0].id
         record = unit.records.all("assessment")[0].id
         proposal = next(iter(unit.proposals.accepted(record).values())).id
+    with door.service.registry.unit(door.site_id) as unit:
+        ward = unit.connections.add("ward", "https://hospital.example.org/fhir")
+        row = unit.resources.of_record(record)[0]
+        delivery = unit.deliveries.put(ward.id, row.id, state="dead", cause="refused").id
+        unit.commit()
     named = {"receipt": receipt["id"], "message": receipt["message_id"], "provenance": made}
     added = {"crosswalk": "score", "system": "urn:local", "code": "NRS-1", "target": "pain_rest"}
     line = {**added, "by": "nurse", "reason": "told"}
     answer = door("POST", "/api/v1/crosswalk-additions", line, Content_Type="application/json")
     assert answer.status_code == 201, answer.data
     with door.service.registry.unit(door.site_id) as unit:
-        ward = unit.connections.add("ward", "http://hospital.example.org/fhir")
-        named["job"] = unit.jobs.add(ward.id, "pull", by="test").id
+        ward_id = unit.connections.by_name("ward").id
+        named["job"] = unit.jobs.add(ward_id, "pull", by="test").id
         unit.commit()
-    return {**named, "resource": resource, "held": held, "record": record, "proposal": proposal}
+    return {
+        **named,
+        "resource": resource,
+        "held": held,
+        "record": record,
+        "proposal": proposal,
+        "delivery": delivery,
+    }
 
 
 def shows(door: Sender) -> set[str]:

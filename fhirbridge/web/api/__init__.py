@@ -9,6 +9,7 @@ from flask import Flask
 
 from fhirbridge.web.api import (
     crosswalk_additions,
+    deliveries,
     jobs,
     messages,
     proposals,
@@ -22,7 +23,7 @@ from fhirbridge.web.api.document import Document
 
 NOUNS = (
     receipts.noun, messages.noun, quarantine.noun, subjects.noun, records.noun, proposals.noun,
-    crosswalk_additions.noun, replays.noun, jobs.noun,
+    crosswalk_additions.noun, replays.noun, deliveries.noun, jobs.noun,
 )  # fmt: skip
 
 

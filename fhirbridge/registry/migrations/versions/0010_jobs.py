@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0009"
+down_revision = "0012"
 
 # Text that is compared or ordered is so by its bytes, on PostgreSQL, too.
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

@@ -1,7 +1,7 @@
 """SMART's system scopes, version 2 and 1: what a client may do with which resource types.
 
-https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html. Scopes that filter by search
-parameters (`?category=...`) are not granted.
+https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html. As server we grant no scope
+that filters by search parameters (`?category=...`).
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ class Scopes:
     held: tuple[Scope, ...]
 
     @classmethod
-    def of(cls, text: str) -> Scopes:
-        """Those of the words that are system scopes; the others give nothing."""
-        return cls(tuple(scope for word in text.split() if (scope := read(word))))
+    def of(cls, text: str, *, narrowed: bool = False) -> Scopes:
+        """Those of the words that are system scopes; the others give nothing. `narrowed`: one that
+        filters counts as one that does not, for who only asks whether it is worth a request."""
+        words = (word.partition("?")[0] if narrowed else word for word in text.split())
+        return cls(tuple(scope for word in words if (scope := read(word))))
 
     def __str__(self) -> str:
         return " ".join(map(str, self.held))
@@ -92,6 +94,19 @@ def registered(words: tuple[str, ...]) -> Scopes:
     if faults:
         raise BridgeError(*faults)
     return Scopes.of(" ".join(texts))
+
+
+def in_version_1(text: str) -> str:
+    """The scopes in the words of SMART's version 1, as wide as they have to be.
+
+    >>> in_version_1("system/Patient.rs system/Observation.crus")
+    'system/Patient.read system/Observation.read system/Observation.write'
+    """
+    words = []
+    for scope in Scopes.of(text).held:
+        words += [f"system/{scope.type}.read"] * bool({*scope.letters} & {*"rs"})
+        words += [f"system/{scope.type}.write"] * bool({*scope.letters} & {*"cud"})
+    return " ".join(dict.fromkeys(words))
 
 
 def _fault(text: str) -> Issue | None:

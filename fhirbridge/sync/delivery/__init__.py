@@ -1,0 +1,1 @@
+"""What a delivery is made of: parcels, how they are sent, what a server lets us write."""

@@ -1,0 +1,248 @@
+"""One run at work: what is taken goes through the one door in, and its cursor with it.
+
+A piece (a page, some lines of a file) and the cursor behind it are one transaction, which is
+repeated where the database let it collide with another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+from fhirbridge.crash import Crash
+from fhirbridge.formats import fhir_json
+from fhirbridge.options import ConnectionOptions
+from fhirbridge.outcome import BridgeError
+from fhirbridge.registry.faults import Collision
+from fhirbridge.registry.receipts import Receipt, ReceiptEntry
+from fhirbridge.registry.runs import Cursor, Run
+from fhirbridge.registry.unit import Unit
+from fhirbridge.servers.client import Page
+from fhirbridge.sync.hospital import Hospital
+from fhirbridge.sync.ingest import FATES, Incoming, ingest
+from fhirbridge.sync.pulling import others
+from fhirbridge.sync.pulling.asked import Asked
+from fhirbridge.sync.pulling.others import Cohort
+from fhirbridge.sync.source import remarks
+from fhirbridge.sync.whose import Whose
+
+Tell = Callable[[str], None]
+Made = TypeVar("Made")
+_TRIES = 3
+
+
+def repeated(store: Callable[[], Made], *, tries: int = _TRIES) -> Made:
+    """What `store` gives; where it collides with another transaction, it is tried again."""
+    for _ in range(tries - 1):
+        try:
+            return store()
+        except Collision:
+            continue
+    return store()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a piece leaves its stream."""
+
+    stream: str
+    state: Literal["open", "done"]
+    next_url: str | None
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`here` are the types and ids that were kept, `foreign` how many resources of others were
+    not; `faults` the errors that the server told beside its answer."""
+
+    receipt: Receipt
+    here: frozenset[tuple[str, str]]
+    foreign: int
+    faults: tuple[str, ...] = ()
+
+
+@dataclass
+class Round:
+    """`full`: all is read once more, whatever was read before. `unsure`: study ids of whom no
+    Patient is surely known."""
+
+    hospital: Hospital
+    run: Run
+    size: int
+    asked: Asked = field(default_factory=Asked)
+    full: bool = False
+    crash: Crash = field(default_factory=Crash)
+    tell: Tell = lambda line: None
+    tell_each: Tell = lambda line: None
+    reasons: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    unsure: set[str] = field(default_factory=set)
+    unresolved: list[str] = field(default_factory=list)
+    """Messages of this run in which something refers to what came later, or never."""
+
+    @property
+    def options(self) -> ConnectionOptions:
+        return self.hospital.options
+
+    def since(self) -> datetime | None:
+        """The server's clock when the run began, less the overlap."""
+        if self.asked.moment is None:
+            return None
+        return self.asked.moment - timedelta(seconds=self.options.overlap)
+
+    def cursor(self, stream: str) -> Cursor | None:
+        with self.hospital.reading() as unit:
+            return unit.cursors.of_run(self.run.id).get(stream)
+
+    def done(self, stream: str) -> bool:
+        cursor = self.cursor(stream)
+        return cursor is not None and cursor.state == "done"
+
+    def reason(self, told: str) -> None:
+        if told not in self.reasons:
+            self.reasons.append(told)
+
+    def remark(self, told: str) -> None:
+        if told not in self.remarks:
+            self.remarks.append(told)
+
+    def page(
+        self, page: Page, place: Place, *, also: Callable[[Unit, Taken], None] | None = None
+    ) -> Taken:
+        """`also` is done in the same transaction, after it was taken."""
+        entries = others.entries(page.bundle)
+        resources = {at: others.resource_of(entry) for at, entry in enumerate(entries)}
+
+        def body(unit: Unit, foreign: Collection[int]) -> bytes:
+            return fhir_json.dump(others.without(page.bundle, foreign)) if foreign else page.raw
+
+        return self.take("page", resources, body, place, also=also)
+
+    def take(
+        self,
+        kind: str,
+        resources: Mapping[int, Any],
+        body: Callable[[Unit, Collection[int]], bytes],
+        place: Place,
+        *,
+        also: Callable[[Unit, Taken], None] | None = None,
+    ) -> Taken:
+        """One piece: its resources by position, and its bytes without those at some positions."""
+
+        def store() -> Taken:
+            with self.hospital.unit() as unit:
+                cohort = Cohort(self.whose(unit))
+                foreign = {at for at, one in resources.items() if cohort.others(one)}
+                own = [one for at, one in resources.items() if at not in foreign]
+                key = f"{self.run.id}:{unit.new_id()}"
+                hospital = self.hospital
+                incoming = Incoming(hospital.source, kind, key, body(unit, foreign), hospital.base)
+                receipt = ingest(unit, hospital.mappings, incoming).receipt
+                taken = Taken(receipt, _names(own), len(foreign), tuple(_faults(own)))
+                self.count(unit, receipt, taken)
+                if receipt.state == "done":
+                    unit.sightings.see(hospital.source, self.run.id, taken.here)
+                    self.belong(unit, receipt)
+                    self.put(unit, place)
+                    if also is not None:
+                        also(unit, taken)
+                unit.commit()
+                return taken
+
+        taken = repeated(store)
+        for entry in taken.receipt.entries:
+            self.tell_each(_line(entry))
+        told = (issue for entry in taken.receipt.entries for issue in entry.issues)
+        if any(issue.category == "not-found" for issue in told):
+            self.unresolved.append(taken.receipt.message_id)
+        if taken.foreign:
+            self.tell(f"{place.stream}: {taken.foreign} resources of persons who are not asked for")
+        self.crash.reach("pull.after-page")
+        if taken.receipt.state == "refused":  # the cursor stays before it
+            raise BridgeError(*taken.receipt.issues)
+        return taken
+
+    def belong(self, unit: Unit, receipt: Receipt) -> None:
+        """What waits is known to be the subject's: should it be deleted there, it waits no more."""
+        waits: dict[tuple[str, str], set[str]] = {}
+        for entry in receipt.entries:
+            kind, subject, id = entry.resource_type, entry.subject_id, entry.source_id
+            if entry.fate == "quarantined" and kind and subject and id and kind != "Patient":
+                waits.setdefault((kind, subject), set()).add(id)
+        for (kind, subject), ids in waits.items():
+            unit.sightings.belong(self.hospital.source, kind, ids, subject)
+
+    def whose(self, unit: Unit) -> Whose:
+        hospital = self.hospital
+        return Whose(unit, hospital.mappings, hospital.source, hospital.base)
+
+    def put(self, unit: Unit, place: Place) -> None:
+        unit.cursors.put(
+            self.run.id,
+            place.stream,
+            state=place.state,
+            next_url=place.next_url,
+            page=place.page,
+        )
+
+    def count(self, unit: Unit, receipt: Receipt, taken: Taken) -> None:
+        kinds = Counter(_counted(entry) for entry in receipt.entries if entry.part == 0)
+        foreign = {"foreign": taken.foreign} if taken.foreign else {}
+        unit.runs.add_counts(self.run.id, {"pages": 1, **receipt.counts, **kinds, **foreign})
+
+    def settled(self, stream: str) -> None:
+        """The stream needs nothing more in this run."""
+
+        def store() -> None:
+            with self.hospital.unit() as unit:
+                self.put(unit, Place(stream, "done", None, 0))
+                unit.commit()
+
+        repeated(store)
+
+
+def unserved(fault: BridgeError) -> bool:
+    """Whether the run has to stop and be taken up later, as the server cannot serve anybody."""
+    return fault.issues[0].category == "transient"
+
+
+def by_type(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """What became of the resources of each type, from a run's counts."""
+    told: dict[str, dict[str, int]] = {}
+    for name, number in sorted(counts.items()):
+        kind, divided, fate = name.partition("/")
+        if divided and fate in FATES:
+            told.setdefault(kind, {})[fate] = number
+    return told
+
+
+def _counted(entry: ReceiptEntry) -> str:
+    return f"{entry.resource_type or 'unknown'}/{entry.fate}"
+
+
+def _names(resources: Iterable[Any]) -> frozenset[tuple[str, str]]:
+    named = [one for one in resources if isinstance(one, Mapping)]
+    pairs = ((one.get("resourceType"), one.get("id")) for one in named)
+    return frozenset((t, i) for t, i in pairs if isinstance(t, str) and isinstance(i, str))
+
+
+def _faults(resources: Iterable[Any]) -> Iterable[str]:
+    """The errors among a server's remarks; what it only remarks is told with the entry."""
+    for one in resources:
+        if isinstance(one, Mapping) and one.get("resourceType") == "OperationOutcome":
+            given = one.get("issue")
+            for issue in given if isinstance(given, list) else ():
+                if isinstance(issue, Mapping) and issue.get("severity") in ("error", "fatal"):
+                    yield from remarks({"issue": [issue]})
+
+
+def _line(entry: ReceiptEntry) -> str:
+    """What a resource became, and why not."""
+    name = f"{entry.resource_type}/{entry.source_id}: {entry.fate}"
+    became = f" -> record {entry.record_id} by {entry.rule}" if entry.record_id else ""
+    reasons = "; ".join(issue.sentence() for issue in entry.issues)
+    return f"{name}{became}{' because ' + reasons if reasons else ''}"
