@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,11 +14,10 @@ from typing import Any
 import click
 
 from fhirbridge.commands.counted_work import counting
+from fhirbridge.commands.held import held
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
-from fhirbridge.jobs import holder
-from fhirbridge.registry.leases import LeaseKind
 from fhirbridge.registry.runs import Run
 from fhirbridge.sandbox import script
 from fhirbridge.sandbox.hospitals import DIALECTS, written
@@ -33,8 +30,6 @@ from fhirbridge.servers.origin import origin
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.deliver import Deliver
 from fhirbridge.sync.delivery import certificate as certificate_of_delivery
-from fhirbridge.sync.holding import Holding
-from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.pull import Pull, certificate
 from fhirbridge.sync.pulling import certificate as certificates
 
@@ -42,37 +37,11 @@ _CONNECTION = click.option("--connection", help="its name, where the site has se
 _STEAL = click.option("--steal", is_flag=True, help="also where another process holds it")
 
 
-@contextmanager
-def _held(
-    workshop: Workshop, hospital: Hospital, kind: LeaseKind, *, steal: bool
-) -> Iterator[Hospital]:
-    """The hospital with the lease of this run, the same that background jobs take. Raises
-    `BridgeError` (conflict) with who holds it.
-    """
-    seconds = workshop.settings.lease
-    with workshop.registry.unit(hospital.site.id) as unit:
-        lease = unit.leases.take(
-            hospital.connection.id,
-            kind,
-            holder.me(),
-            seconds=seconds,
-            gone=holder.gone,
-            steal=steal,
-        )
-        unit.commit()
-    try:
-        with hospital.server:
-            yield replace(hospital, holding=Holding(lease, seconds))
-    finally:
-        with workshop.registry.unit(hospital.site.id) as unit:
-            unit.leases.release(lease)
-            unit.commit()
-
-
 @click.command()
 @click.argument("site")
 @_CONNECTION
 @click.option("--each", is_flag=True, help="say of each resource what it became, or why nothing")
+@_STEAL
 @click.option("--full", is_flag=True, help="read all once more, not only what is newer")
 @click.option("--json", "as_json", is_flag=True, help="the certificate as JSON, and nothing else")
 @click.option(
@@ -102,7 +71,7 @@ def pull(
     settings = workshop.settings
     quiet = as_json or sys.stderr.isatty()
     with (
-        _held(workshop, known, "pull", steal=steal) as hospital,
+        held(workshop, known, "pull", steal=steal) as hospital,
         click.progressbar(length=1, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar,
     ):
         one = Pull(
@@ -146,8 +115,8 @@ def _patiently(one: Pull, wait: float) -> Run:
 @click.command()
 @click.argument("site")
 @_CONNECTION
-@click.option("--json", "as_json", is_flag=True, help="the certificate as JSON, and nothing else")
 @_STEAL
+@click.option("--json", "as_json", is_flag=True, help="the certificate as JSON, and nothing else")
 @pass_workshop
 def deliver(
     workshop: Workshop, site: str, connection: str | None, *, as_json: bool, steal: bool
@@ -156,7 +125,7 @@ def deliver(
     known = workshop.hospital(site, connection)
     crash = Crash(workshop.settings.crash)
     with (
-        _held(workshop, known, "deliver", steal=steal) as hospital,
+        held(workshop, known, "deliver", steal=steal) as hospital,
         counting("delivering", shown=not as_json) as bar,
     ):
         tell = _silent if as_json else bar.tell

@@ -50,6 +50,11 @@ def _pulling(hospital: Hospital, settings: Settings, crash: Crash) -> Pull:
     return Pull(hospital, hospital.options.page_size or settings.page_size, crash)
 
 
+def _full(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
+    size = hospital.options.page_size or settings.page_size
+    return Pull(hospital, size, crash, full=True).run()
+
+
 def _deliver(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
     return Deliver(hospital, crash).run()
 

@@ -45,7 +45,7 @@ class Shop:
         clock, sandbox = Clock(), Sandbox([patient(), *resources])
         registry = Registry.open(databases.url(folder), key=b"k" * 32, clock=clock)
         with sandbox.running() as base:
-            ward = Ward(sandbox, joined(registry, "alpha", base))
+            ward = Ward(sandbox, joined(registry, "alpha", base), clock)  # type: ignore[arg-type]
             ward.enrol()
             try:
                 yield cls(ward, clock)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
+from flask import Request
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.leases import Held, Lease
@@ -75,27 +77,18 @@ def test_e18_what_a_paused_worker_commits_late_is_refused(shop: Shop) -> None:
     the run over and ends it."""
     ward = shop.ward
     slow = held(shop, take(shop, "slow"))
-    paused, before = [], []
+    before: list[Any] = []
 
-    class Paused(Pull):
-        def page(self, *given: object) -> object:  # type: ignore[override]
-            return super().page(*given)  # type: ignore[arg-type]
+    def pause(_: Request) -> None:
+        shop.clock.pass_(seconds=LEASE + 1)
+        server = replace(ward.hospital.server)
+        fast = replace(held(shop, take(shop, "fast")), server=server)
+        before.append(Pull(fast, 2).run())
+        before.append(ward.state())
 
-        def pages(self, run, name, pages):  # type: ignore[no-untyped-def]
-            def stopping():  # type: ignore[no-untyped-def]
-                for page in pages:
-                    if page.number == 2 and not paused:
-                        paused.append(name)
-                        shop.clock.pass_(seconds=LEASE + 1)
-                        fast = held(shop, take(shop, "fast"))
-                        before.append(Pull(fast, 2).run())
-                        before.append(ward.state())
-                    yield page
-
-            super().pages(run, name, stopping())
-
+    ward.sandbox.fail("GET /fhir/Observation", hook=pause)  # type: ignore[arg-type]
     with pytest.raises(LeaseLost) as refused:
-        Paused(slow, 2).run()
+        Pull(slow, 2).run()
     assert refused.value.issues[0].category == "conflict"
     ended, state = before
     assert ended.state == "complete"

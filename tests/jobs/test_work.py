@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ def test_a_worker_leaves_alone_what_another_holds(shop: Shop) -> None:
 
 
 def test_e01_a_server_that_asks_to_come_again_is_not_waited_for(shop: Shop) -> None:
+    shop.clock.now = datetime.now(UTC)  # as the server's Retry-After is counted from
     job = shop.add()
     ward = shop.ward
     ward.attempts(1)
@@ -72,7 +73,7 @@ def test_e01_a_server_that_asks_to_come_again_is_not_waited_for(shop: Shop) -> N
     shop.clock.pass_(hours=4)
     assert not shop.worker().one()
     assert len(ward.sandbox.requests) == asked
-    shop.clock.now = later.not_before
+    shop.clock.now = later.not_before + timedelta(seconds=1)
     assert shop.worker().one()
     assert shop.job(job).state == "done"
 
