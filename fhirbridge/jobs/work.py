@@ -42,17 +42,12 @@ def _pull(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
     return _pulling(hospital, settings, crash).run()
 
 
-def _full(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
-    return replace(_pulling(hospital, settings, crash), full=True).run()
-
-
 def _pulling(hospital: Hospital, settings: Settings, crash: Crash) -> Pull:
     return Pull(hospital, hospital.options.page_size or settings.page_size, crash)
 
 
 def _full(hospital: Hospital, settings: Settings, crash: Crash) -> Run:
-    size = hospital.options.page_size or settings.page_size
-    return Pull(hospital, size, crash, full=True).run()
+    return replace(_pulling(hospital, settings, crash), full=True).run()
 
 
 def _deliver(hospital: Hospital, settings: Settings, crash: Crash) -> Run:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0016"
+revision = "0011"
+down_revision = "0010"
 
 # Text that is compared or ordered is so by its bytes, on PostgreSQL, too.
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0012"
+revision = "0016"
+down_revision = "0015"
 
 # Text that is compared or ordered is so by its bytes, on PostgreSQL, too.
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
+revision = "0010"
 down_revision = "0009"
 
 _OWN_KEYS = (
