@@ -145,6 +145,7 @@ READS = {
 # What these routes show is of no person, or is told by an event of its own.
 SILENT = {
     "/fhir/metadata", "/fhir/.well-known/smart-configuration", "/healthz", "/readyz", "/metrics",
+    "/connections/<id>/jwks.json",
     "/static/<path:filename>", "/api/v1/openapi.json",
 }  # fmt: skip
 OF_MANY = {
@@ -182,7 +183,6 @@ def told_of(door: Sender) -> dict[str, str]:
     table = b"study_id,assessed_on,pain_rest\nS-1,2026-03-01,2\n"
     sent = door("POST", "/api/v1/imports?form=assessment", table, Content_Type="text/csv")
     named["upload"] = sent.get_json()["upload"]["id"]
-    return {**named, "resource": resource, "held": held, "record": record, "proposal": proposal}
     return {
         **named,
         "resource": resource,
