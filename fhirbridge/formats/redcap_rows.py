@@ -13,7 +13,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
-from fhirbridge.formats import redcap, tabular_cells
+from fhirbridge.formats import csv_cells, redcap, tabular_cells
 from fhirbridge.formats.redcap import Shape, Variable
 from fhirbridge.formats.tabular import Double, Fact, Held, Place, Survey, Told
 from fhirbridge.formats.tabular_cells import Cells, Wrong
@@ -77,7 +77,8 @@ class RedcapRows:
         return {self.project.goals[v].field.name: i for i, v in known if v in self.project.goals}
 
     def cell(self, row: RawRow, index: int) -> str:
-        return trimmed(row.cells[index]) if 0 <= index < len(row.cells) else ""
+        inside = 0 <= index < len(row.cells)
+        return trimmed(csv_cells.unguarded(row.cells[index])) if inside else ""
 
     def place(self, row: RawRow, index: int, last: int | None = None) -> Place:
         shown = last if last is not None else index
