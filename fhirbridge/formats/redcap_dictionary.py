@@ -165,7 +165,7 @@ def _line(entry: Entry) -> list[str]:
 
 
 def project_map(forms: Sequence[Form]) -> str:
-    """`redcap.csv` of a site: each variable and the field that it is. A code is the study's word."""
+    """`redcap.csv` of a site: each variable with its field. A code is the study's word."""
     lines = [("variable", "field", "codes", "system"), (RECORD, "study_id", "", "")]
     lines += [(e.name, f"{e.form.name}.{e.field.name}", _codes(e), "") for e in entries(forms)]
     return written(lines)

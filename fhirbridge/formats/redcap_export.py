@@ -1,4 +1,4 @@
-"""Records as a REDCap import file with raw values, and the page that says how to set up its project.
+"""Records as a REDCap import file with raw values, and the page that says how to make its project.
 
 A row is a subject or one filled form of it. What cannot stand in a cell without becoming another
 value is left blank, and told.
@@ -122,19 +122,20 @@ redcap.csv      for fhirbridge: which variable is which field of the study
 absence.csv     for fhirbridge: what the missing data codes say
 
 Setting up the project
-1. Upload dictionary.csv. {many} names of variables have more than {SHORT} characters: REDCap advises
-   against them, and takes them.
+1. Upload dictionary.csv. {many} names of variables have more than {SHORT} characters: REDCap
+   advises against them, and takes them.
 2. Enable repeating instruments, without events, for: {repeating}.
-   Once for each subject: {once}. Visits are windows around the index operation, so they are no events.
+   Once for each subject: {once}.
+   Visits are windows around the index operation, so they are no events.
 3. Additional customizations, missing data codes:
    {codes}
-4. Import records.csv, date format YYYY-MM-DD, blank values ignored. An instance keeps its number from
-   one export to the next, so a later file changes what this one made, and adds to it. In instances that
-   people add in REDCap themselves the numbers may meet: then import into an empty project.
+4. Import records.csv, date format YYYY-MM-DD, blank values ignored. An instance keeps its number
+   from one export to the next, so a later file changes what this one made, and adds to it. Where
+   people add instances in REDCap themselves, numbers would meet: then take an empty project.
 
 Reading the project's exports
-Put redcap.csv and absence.csv into the folder of the site among the mapping files, and read an export
-"CSV / raw data" with
+Put redcap.csv and absence.csv into the folder of the site among the mapping files, and read an
+export "CSV / raw data" with
    fhirbridge import EXPORT.csv --site {site} --form redcap --dictionary dictionary.csv
 
 Not in it: hospital numbers, which stay in the enrolment, and the status (complete) of instruments.
