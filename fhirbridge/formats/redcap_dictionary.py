@@ -25,7 +25,7 @@ MISSING = MappingProxyType(
     {
         "UNK": ("unknown", "Unknown"),
         "NASK": ("not-asked", "Not asked"),
-        "DECL": ("asked-declined", "Asked, declined"),
+        "DECL": ("asked-declined", "Declined"),
         "MSK": ("masked", "Masked"),
         "NA": ("not-applicable", "Not applicable"),
         "NDONE": ("not-performed", "Not performed"),

@@ -134,12 +134,13 @@ Setting up the project
    people add instances in REDCap themselves, numbers would meet: then take an empty project.
 
 Reading the project's exports
-Put redcap.csv and absence.csv into the folder of the site among the mapping files, and read an
-export "CSV / raw data" with
+Put redcap.csv and absence.csv into the folder of the site among the mapping files (where it has an
+absence.csv, add the lines), and read an export "CSV / raw data" with
    fhirbridge import EXPORT.csv --site {site} --form redcap --dictionary dictionary.csv
 
 Not in it: hospital numbers, which stay in the enrolment, and the status (complete) of instruments.
-Of {days} only the day is written. Dates that may be told in part are plain text. A text that a
-spreadsheet would run as a formula has an apostrophe before it, which fhirbridge takes off again.
+Only the day is written of {days}.
+Dates that may be told in part are plain text. A text that a spreadsheet would run as a formula has
+an apostrophe before it, which fhirbridge takes off again.
 Variables with days or free text are marked as identifiers.
 """
