@@ -33,7 +33,7 @@ class Site:
 @dataclass(frozen=True, slots=True)
 class Client:
     """A sender: the public prefix of its key and the hash of its secret, or the scopes of one that
-    signs."""
+    signs. `rehearsal`: what it sends is worked off, answered and thrown away."""
 
     id: str
     site_id: str
@@ -43,6 +43,7 @@ class Client:
     created_at: datetime
     revoked_at: datetime | None
     scopes: str | None = None
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Sites:
 class Clients:
     scope: Scope
 
-    def add(self, name: str, *, prefix: str, secret_hash: str) -> Client:
+    def add(self, name: str, *, prefix: str, secret_hash: str, rehearsal: bool = False) -> Client:
         """Raises `BridgeError` (duplicate) where name or prefix are taken."""
         made = Client(
             id=self.scope.ids(),
@@ -116,6 +117,7 @@ class Clients:
             secret_hash=secret_hash,
             created_at=self.scope.clock(),
             revoked_at=None,
+            rehearsal=rehearsal,
         )
         fresh = self.scope.add_new(
             tables.client,
@@ -124,6 +126,7 @@ class Clients:
             prefix=prefix,
             secret_hash=secret_hash,
             created_at=made.created_at,
+            rehearsal=rehearsal,
         )
         if not fresh:
             raise duplicate(f"the client name '{name}' or its prefix is taken")

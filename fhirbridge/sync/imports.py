@@ -6,6 +6,7 @@ progress of the upload in it: a file that was interrupted goes on where it stopp
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,7 +23,7 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.registry.uploads import Upload
-from fhirbridge.sync import files
+from fhirbridge.sync import files, rehearsed
 from fhirbridge.sync.fates import Known, RowFate, Tally, fates
 from fhirbridge.sync.ingest import Incoming, ingest, preview
 from fhirbridge.sync.rows import KIND, Chunk
@@ -69,7 +70,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a site's files are handed in. `by` is who does it."""
+    """Where a site's files are handed in. `by` is who does it. Where it keeps nothing, a file is
+    rehearsed and forgotten."""
 
     registry: Registry
     site_id: str
@@ -78,6 +80,7 @@ class Desk:
     by: str
     crash: Crash
     request_id: str | None = None
+    keeps: bool = True
 
     def rehearse(self, sent: Sent, see: See = lambda row, fate: None) -> Outcome:
         """What applying would do; the file is kept for it, and else nothing. Raises `BridgeError`
@@ -87,10 +90,10 @@ class Desk:
             mappings = self.mappings(unit)
             table = _Table.open(mappings, sent, self.limits.rows)
             notes = (*table.notes, *_changed_header(unit, table))
-        known = self._known(table, sent)
+        known = self._known(table, sent) if self.keeps else None
         again = known is not None and known.state == "applied"
         tally = self._walk(table, see, again=again)
-        upload = self._kept(table, sent, tally)
+        upload = self._kept(table, sent, tally) if self.keeps else self._noted(table, sent, tally)
         if tally.withheld:
             notes = (*notes, _WITHHELD)
         if again:
@@ -127,7 +130,7 @@ class Desk:
                 return Outcome(upload, dict(upload.counts), (), fresh=False)
             mappings = self.mappings(unit)
             _unchanged(upload, mappings)
-            _reasoned(upload, reason)
+            must_be_reasoned(upload, reason)
             sent = sent or sent_of(upload)
             if upload.state == "rehearsed":
                 upload = unit.uploads.begin(upload_id, by=self.by, reason=reason)
@@ -230,6 +233,27 @@ class Desk:
             unit.commit()
         return upload
 
+    def _noted(self, table: _Table, sent: Sent, tally: Tally) -> Upload:
+        """As if it had been kept; it has no id by which it could be asked for."""
+        kind = f"{KIND}/{table.asked.form}"
+        rehearsed.note(self.registry, self.site_id, actor=self.by, kind=kind, counts=tally.told(),
+                       subjects=tally.subjects, request_id=self.request_id)  # fmt: skip
+        return Upload(
+            id="",
+            form=table.asked.form,
+            name=sent.name,
+            sha256=hashlib.sha256(sent.body).hexdigest(),
+            asked=sent.beside(),
+            mapping_version=table.mappings.version,
+            state="rehearsed",
+            body=b"",
+            header=list(table.sheet.header.cells),
+            counts=tally.told(),
+            chunks=0,
+            created_by=self.by,
+            created_at=self.registry.now(),
+        )
+
     def _small(self, sent: Sent) -> None:
         if len(sent.body) > self.limits.size:
             cause = f"the file has {len(sent.body)} bytes, {self.limits.size} are taken at once"
@@ -271,7 +295,7 @@ def _unchanged(upload: Upload, mappings: MappingSet) -> None:
         raise _other_mapping()
 
 
-def _reasoned(upload: Upload, reason: str) -> None:
+def must_be_reasoned(upload: Upload, reason: str) -> None:
     taken_back = upload.counts.get("withdrawals", 0) if upload.state == "rehearsed" else 0
     if taken_back and not reason:
         cause = f"the file takes back {taken_back} values"
