@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import audit, tables
@@ -84,6 +84,12 @@ class Sites:
             raise duplicate(f"there is a site '{name}' already")
         audit.begin(self.scope, site.id)
         return site
+
+    def let_enrolment_allow(self, site_id: str) -> None:
+        """Who is enrolled may be read at this site. Only a rehearsal says so."""
+        site = tables.site
+        named = update(site).where(site.c.id == site_id)
+        self.scope.connection.execute(named.values(consent="enrolment"))
 
     def by_name(self, name: str) -> Site:
         found = self.scope.one(Site, self._rows().where(tables.site.c.name == name))

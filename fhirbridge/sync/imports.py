@@ -88,7 +88,7 @@ class Desk:
         self._small(sent)
         with self.registry.unit(self.site_id) as unit:
             mappings = self.mappings(unit)
-            table = _Table.open(mappings, sent, self.limits.rows)
+            table = Table.open(mappings, sent, self.limits.rows)
             notes = (*table.notes, *_changed_header(unit, table))
         known = self._known(table, sent) if self.keeps else None
         again = known is not None and known.state == "applied"
@@ -100,7 +100,7 @@ class Desk:
             notes = (*notes, f"this file was applied before, as upload {upload.id}")
         return Outcome(upload, tally.told(), notes)
 
-    def _walk(self, table: _Table, see: See, *, again: bool) -> Tally:
+    def _walk(self, table: Table, see: See, *, again: bool) -> Tally:
         """Every row as if it were applied, chunk by chunk, each rolled back."""
         tally = Tally()
         for rows in table.chunks():
@@ -138,7 +138,7 @@ class Desk:
         return self._apply(upload, sent, mappings, see)
 
     def _apply(self, upload: Upload, sent: Sent, mappings: MappingSet, see: See) -> Outcome:
-        table = _Table.open(mappings, replace(sent, form=upload.form), self.limits.rows)
+        table = Table.open(mappings, replace(sent, form=upload.form), self.limits.rows)
         withheld = False
         for number, rows in enumerate(table.chunks(), start=1):
             if number <= upload.chunks:
@@ -169,7 +169,7 @@ class Desk:
         with self.registry.unit(self.site_id) as unit:
             upload = self._upload(unit, upload_id)
             mappings = self.mappings(unit)
-        table = _Table.open(mappings, sent_of(upload), self.limits.rows)
+        table = Table.open(mappings, sent_of(upload), self.limits.rows)
         if upload.state != "applied":
             self._walk(table, see, again=False)
             return upload
@@ -188,7 +188,7 @@ class Desk:
         with self.registry.read(self.site_id) as unit:
             upload = self._upload(unit, upload_id)
             mappings = self.mappings(unit)
-        table = _Table.open(mappings, sent_of(upload), self.limits.rows)
+        table = Table.open(mappings, sent_of(upload), self.limits.rows)
         lines: list[Line] = []
         whose: set[str] = set()
 
@@ -209,13 +209,13 @@ class Desk:
             raise _other_mapping()
         return now
 
-    def _known(self, table: _Table, sent: Sent) -> Upload | None:
+    def _known(self, table: Table, sent: Sent) -> Upload | None:
         with self.registry.read(self.site_id) as unit:
             return unit.uploads.same(
                 table.asked.form, sent.body, sent.beside(), table.mappings.version
             )
 
-    def _kept(self, table: _Table, sent: Sent, tally: Tally) -> Upload:
+    def _kept(self, table: Table, sent: Sent, tally: Tally) -> Upload:
         with self.registry.unit(self.site_id, request_id=self.request_id) as unit:
             upload = unit.uploads.keep(
                 table.asked.form,
@@ -233,7 +233,7 @@ class Desk:
             unit.commit()
         return upload
 
-    def _noted(self, table: _Table, sent: Sent, tally: Tally) -> Upload:
+    def _noted(self, table: Table, sent: Sent, tally: Tally) -> Upload:
         """As if it had been kept; it has no id by which it could be asked for."""
         kind = f"{KIND}/{table.asked.form}"
         rehearsed.note(self.registry, self.site_id, actor=self.by, kind=kind, counts=tally.told(),
@@ -321,7 +321,7 @@ def _overtaken(fate: RowFate) -> RowFate:
     return replace(fate, fate="superseded") if fate.fate in ("create", "change") else fate
 
 
-def _changed_header(unit: Unit, table: _Table) -> Iterator[str]:
+def _changed_header(unit: Unit, table: Table) -> Iterator[str]:
     """The columns are held against those of the last file of the form."""
     last = unit.uploads.latest(table.asked.form)
     if last is None:
@@ -337,7 +337,7 @@ def _changed_header(unit: Unit, table: _Table) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """A file that was opened, with the mappings of its site."""
 
     mappings: MappingSet
@@ -348,7 +348,7 @@ class _Table:
     system: str
 
     @classmethod
-    def open(cls, mappings: MappingSet, sent: Sent, most: int) -> _Table:
+    def open(cls, mappings: MappingSet, sent: Sent, most: int) -> Table:
         opened = files.opened(mappings, sent.body, form=sent.form, charset=sent.charset,
                               dictionary=sent.dictionary, most=most)  # fmt: skip
         system = mappings.names.get("study-id", "")
@@ -381,7 +381,7 @@ class _Table:
 
 
 def _told(
-    unit: Unit, receipt: Any, rows: list[tuple[RawRow, Told]], table: _Table, *, whole: bool
+    unit: Unit, receipt: Any, rows: list[tuple[RawRow, Told]], table: Table, *, whole: bool
 ) -> Iterator[tuple[RawRow, RowFate]]:
     named = [(row, told.study_id) for row, told in rows]
     if receipt.issues:
