@@ -56,10 +56,10 @@ def _let_in(service: Service) -> None:
         if fault.issues[0].category == "login":
             login_failed(service)
         raise
-    rehearsing.must_be_a_door(request.endpoint)
     wait = service.requests.wait(f"{g.caller.site_id} {g.caller.client}")
     if wait:
         raise Throttled("this client sends more requests than are taken of one", wait)
+    rehearsing.must_be_a_door(request.endpoint)
 
 
 def login_failed(service: Service) -> None:
