@@ -7,6 +7,7 @@ one document of at most a million characters.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -21,7 +22,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Plain data, and for each path in it the line on which it stands."""
+    """Plain data, and for each path in it the line on which it stands. Nobody changes it."""
 
     name: str
     content: Any
@@ -34,6 +35,8 @@ class Document:
         return f"{self.name}:{self.lines.get(path, 1)}"
 
 
+# A mapping set is loaded anew when a site adds a line; its forty YAML files are then as they were.
+@lru_cache(maxsize=128)
 def load(text: str, *, name: str) -> Document:
     """Raise `BridgeError` (configuration), with file and line, for what this subset refuses."""
     if len(text) > MAX_CHARACTERS:

@@ -101,7 +101,7 @@ class ConnectionOptions:
         12, "failed tries in a row after which a delivery is dead; 0: never"
     )
     take_back: bool = _option(
-        True, "what was delivered of who withdraws consent becomes entered-in-error"
+        False, "what was delivered of who withdraws consent becomes entered-in-error there"
     )
 
     @classmethod

@@ -41,7 +41,6 @@ _STEAL = click.option("--steal", is_flag=True, help="also where another process 
 @click.argument("site")
 @_CONNECTION
 @click.option("--each", is_flag=True, help="say of each resource what it became, or why nothing")
-@_STEAL
 @click.option("--full", is_flag=True, help="read all once more, not only what is newer")
 @click.option("--json", "as_json", is_flag=True, help="the certificate as JSON, and nothing else")
 @click.option(

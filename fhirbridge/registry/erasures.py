@@ -6,8 +6,9 @@ here. Receipts keep their lines and counts, so that ledgers tie.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Table, select
 
@@ -115,16 +116,31 @@ class Erasures:
                     cursor.c.run_id == one.run_id, cursor.c.stream == one.stream
                 )
                 forgotten += self.scope.affected(named)
+        for read in self.scope.many(_Reading, self.scope.select(tables.reading, _Reading)):
+            if read.stream.startswith(f"{study_id}/"):
+                reading = tables.reading.c
+                named = self.scope.delete(tables.reading).where(
+                    reading.connection_id == read.connection_id, reading.stream == read.stream
+                )
+                forgotten += self.scope.affected(named)
         signs = (f"{study_id}:", f"{study_id}/", *(f"Patient/{id}" for id in patients))
-        for told in self.scope.many(_Reasons, self.scope.select(run, _Reasons)):
-            kept = tuple(
-                "of a subject who was erased" if any(s in reason for s in signs) else reason
-                for reason in told.reasons
-            )
-            if kept != told.reasons:
-                changed = self.scope.update(run).where(run.c.id == told.id)
-                forgotten += self.scope.affected(changed.values(reasons=kept))
+        for ended in self.scope.many(_Reasons, self.scope.select(run, _Reasons)):
+            reasons = tuple(_blanked(ended.reasons, signs))
+            facts = {
+                name: list(_blanked(told, signs)) if isinstance(told, list) else told
+                for name, told in ended.facts.items()
+            }
+            if (reasons, facts) != (ended.reasons, ended.facts):
+                changed = self.scope.update(run).where(run.c.id == ended.id)
+                forgotten += self.scope.affected(changed.values(reasons=reasons, facts=facts))
         return forgotten
+
+
+def _blanked(told: Iterable[Any], signs: Collection[str]) -> Iterator[Any]:
+    """What names the subject, without it."""
+    for one in told:
+        named = isinstance(one, str) and any(sign in one for sign in signs)
+        yield "of a subject who was erased" if named else one
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,13 @@ class _Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class _Reading:
+    connection_id: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Reasons:
     id: str
     reasons: tuple[str, ...]
+    facts: Mapping[str, Any]

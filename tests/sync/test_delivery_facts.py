@@ -183,7 +183,7 @@ def test_a_condition_that_is_taken_back_has_no_clinical_status(ward: Ward) -> No
 
 
 def test_what_was_delivered_of_who_withdraws_consent_is_taken_back_once(ward: Ward) -> None:
-    ward.set(deliver="scores")
+    ward.set(deliver="scores", take_back="yes")
     ward.push(score(3, id="o1"))
     ward.deliver()
     ward.push(score(4, "pain-nrs-activity", id="o2"))
@@ -196,7 +196,7 @@ def test_what_was_delivered_of_who_withdraws_consent_is_taken_back_once(ward: Wa
 
 
 def test_who_gives_consent_again_is_told_of_again(ward: Ward) -> None:
-    ward.set(deliver="scores")
+    ward.set(deliver="scores", take_back="yes")
     ward.push(score(3, id="o1"))
     ward.deliver()
     consented(ward, withdraw.withdraw)
@@ -206,8 +206,8 @@ def test_who_gives_consent_again_is_told_of_again(ward: Ward) -> None:
     assert [one["status"] for one in ward.there()] == ["final"]
 
 
-def test_what_was_delivered_stays_where_the_site_says_so(ward: Ward) -> None:
-    ward.set(deliver="scores", take_back="no")
+def test_what_was_delivered_stays_where_nobody_says_otherwise(ward: Ward) -> None:
+    ward.set(deliver="scores")
     ward.push(score(3, id="o1"))
     ward.deliver()
     consented(ward, withdraw.withdraw)

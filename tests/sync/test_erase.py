@@ -176,9 +176,18 @@ _OF_NOBODY = {
     "connection",
     "writability",
 }
-_OF_NOBODY |= {"client_jwks"}
+_OF_NOBODY |= {"client_jwks", "feed", "job", "lease", "schedule"}
 _KEPT = {"tombstone", "crosswalk_line", "audit", "audit_head"}
-_CHANGED = {"message", "receipt", "receipt_entry", "quarantine", "sync_run", "cursor", "upload"}
+_CHANGED = {
+    "message",
+    "receipt",
+    "receipt_entry",
+    "quarantine",
+    "sync_run",
+    "cursor",
+    "reading",
+    "upload",
+}
 
 
 def test_every_table_is_erased_or_known_to_hold_nothing_of_a_person() -> None:
