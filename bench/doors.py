@@ -124,9 +124,9 @@ def importing(folder: Path) -> Iterator[dict[str, Any]]:
 def _by_rest(folder: Path) -> float:
     """A transaction a row, by one client over HTTP."""
     mappings = Library(Settings().mappings).of_site("bench")
-    form = mappings.study.form("assessment")
-    text = table(min(ROWS, int(SECONDS * 300))).decode()
-    found = csv_records.read_csv(form, text).records
+    study, most = mappings.study, min(ROWS, int(SECONDS * 300))
+    form = study.form("assessment")
+    found, _ = csv_records.read_csv(study, form, table(most), name="scores")
     bodies = [fhir_json.dump(made) for one in found for _, made in bundles(mappings, [one])]
     place = Place.make(folder)
     with serving(place, own(1)) as port:
