@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from fhirbridge.formats import csv_records
 from fhirbridge.outcome import BridgeError
@@ -285,3 +286,16 @@ def test_the_words_of_a_list_have_no_order(here: Door) -> None:
     assert [row.fate for row in here.rows] == ["unchanged"]
     here.play(sent(f"{head}imaging\n", "follow_up"))
     assert [row.fate for row in here.rows] == ["change"]
+
+
+def test_the_resources_of_new_rows_are_not_read_again_from_the_database(here: Door) -> None:
+    rehearsed = here.desk.rehearse(sent(ONE))
+    asked: list[str] = []
+    event.listen(
+        here.registry.engine,
+        "before_cursor_execute",
+        lambda _c, _k, statement, *_: asked.append(" ".join(statement.split())),
+    )
+    here.desk.apply(rehearsed.upload.id)
+    assert [one for one in asked if one.startswith("INSERT INTO resource ")]
+    assert not [one for one in asked if one.startswith("SELECT") and "FROM resource " in one]
