@@ -85,10 +85,10 @@ class Sites:
         audit.begin(self.scope, site.id)
         return site
 
-    def let_enrolment_allow(self, site_id: str) -> None:
-        """Who is enrolled may be read at this site. Only a rehearsal says so."""
+    def let_enrolment_allow(self) -> None:
+        """Who is enrolled may be read at the unit's site. Only a rehearsal says so."""
         site = tables.site
-        named = update(site).where(site.c.id == site_id)
+        named = update(site).where(site.c.id == self.scope.site_id)
         self.scope.connection.execute(named.values(consent="enrolment"))
 
     def by_name(self, name: str) -> Site:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from fhirbridge.outcome import Issue
 from fhirbridge.registry import Unit
 from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.jobs import Job
@@ -21,6 +22,7 @@ from fhirbridge.registry.schedules import Schedule
 from fhirbridge.registry.sites import Connection
 from fhirbridge.registry.smart import PublicKey
 from fhirbridge.registry.subjects import Subject
+from fhirbridge.registry.uploads import Upload
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 MRN = ("urn:oid:2.999.1", "100")
@@ -47,6 +49,8 @@ class House:
     lease: Lease
     job: Job
     schedule: Schedule
+    upload: Upload
+    feed: str
 
 
 def save(
@@ -88,7 +92,12 @@ def furnish(unit: Unit) -> House:
     )
     unit.origins.link(origin.id, record.id)
     proposal = unit.proposals.add(
-        record.id, "size", value=Decimal("1.10"), status="waiting", mapping_version="m1"
+        record.id,
+        "size",
+        value=Decimal("1.10"),
+        status="waiting",
+        mapping_version="m1",
+        message_id=message.id,
     )
     unit.proposals.add(record.id, "side", value="left", status="accepted", mapping_version="m1")
     put(unit, record.id, "fhir-1", body={"resourceType": "Condition"}, revision=1)
@@ -108,8 +117,9 @@ def furnish(unit: Unit) -> House:
         Receipt("receipt-1", message.id, "done", {"applied": 1}, (), unit.now(), (entry,))
     )
     held = unit.quarantine.hold(
-        message.id, position=1, resource_type="Condition", source_id="src-2", issues=()
-    )
+        message.id, position=1, resource_type="Condition", source_id="src-2",
+        issues=[Issue("unknown-code", "a code")],
+    )  # fmt: skip
     run = unit.runs.start(connection.id, "pull")
     unit.cursors.put(run.id, "S-1/Condition", state="open", next_url="http://h/2", page=1)
     unit.readings.put(connection.id, "x", since=unit.now())
@@ -138,5 +148,11 @@ def furnish(unit: Unit) -> House:
     schedule = unit.schedules.put(
         connection.id, "pull", rule="every 15m", zone="UTC", next_at=LATER, by="test"
     )
-    work = (lease, job, schedule)
+    kept = unit.uploads.keep(
+        "lesion", "t.csv", b"a,b", kept=b"a,b", asked="{}", mapping_version="m1", header=["a", "b"],
+        counts={}, by="test",
+    )  # fmt: skip
+    upload = unit.uploads.finish(kept.id, keep=True)
+    feed = unit.feeds.add("adt", port=None, fingerprint=f"{unit.site_id}").id
+    work = (lease, job, schedule, upload, feed)
     return House(*made, pseudonym, signer, publisher, line.id, stranger.id, *work)

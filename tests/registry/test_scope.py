@@ -318,6 +318,27 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "schedules.all": (lambda u, h: u.schedules.all(), []),
     "schedules.advance": (lambda u, h: u.schedules.advance(h.schedule, LATER), False),
     "listings.jobs": (lambda u, h: u.listings.jobs(Wanted()).items, []),
+    "feeds.all": (lambda u, h: u.feeds.all(), []),
+    "feeds.end": (lambda u, h: u.feeds.end("adt"), "not-found"),
+    "feeds.must_be_open": (lambda u, h: u.feeds.must_be_open(h.feed), "forbidden"),
+    "messages.by_key": (lambda u, h: u.messages.by_key("client:mirth", "k-1"), None),
+    "proposals.of_message": (lambda u, h: u.proposals.of_message(h.message.id), []),
+    "quarantine.waiting_for": (lambda u, h: u.quarantine.waiting_for("unknown-code"), 0),
+    "records.begun": (lambda u, h: u.records.begun(h.subject.id), {}),
+    "subjects.retire": (lambda u, h: u.subjects.retire(*MRN), False),
+    "subjects.is_old": (
+        lambda u, h: (u.subjects.retire(*MRN), u.subjects.is_old(*MRN))[1],
+        False,
+    ),
+    "subjects.told": (lambda u, h: u.subjects.told(h.subject.id), []),
+    "uploads.get": (lambda u, h: u.uploads.get(h.upload.id), None),
+    "uploads.same": (lambda u, h: u.uploads.same("lesion", b"a,b", "{}", "m1"), None),
+    "uploads.latest": (lambda u, h: u.uploads.latest("lesion"), None),
+    "uploads.all": (lambda u, h: u.uploads.all(), []),
+    "uploads.begin": (lambda u, h: u.uploads.begin(h.upload.id, by="x", reason=""), "not-found"),
+    "uploads.advance": (lambda u, h: u.uploads.advance(h.upload, 1, {}), "conflict"),
+    "uploads.finish": (lambda u, h: u.uploads.finish(h.upload.id, keep=True), "not-found"),
+    "uploads.forget": (lambda u, h: u.uploads.forget(h.upload.id), "not-found"),
     "crosswalk_lines.version": (lambda u, h: u.crosswalk_lines.version(), (0, 0)),
     "crosswalk_lines.all": (lambda u, h: u.crosswalk_lines.all(), []),
     "crosswalk_lines.active": (lambda u, h: u.crosswalk_lines.active(), []),
@@ -336,6 +357,9 @@ MAKERS = {
     "messages.keep",
     "tombstones.raise_for",
     "crosswalk_lines.add",
+    "uploads.keep",
+    "feeds.add",
+    "sites.let_enrolment_allow",
 }
 
 
@@ -374,7 +398,7 @@ def test_every_method_of_every_repository_has_a_case(registry: Registry, alpha: 
     assert methods == set(ASKS) | MAKERS
 
 
-@pytest.mark.parametrize("name", [name for name in ASKS if not name.startswith("sites.")])
+@pytest.mark.parametrize("name", [n for n in ASKS if not n.startswith(("sites.", "feeds."))])
 def test_a_unit_without_a_site_may_use_sites_and_find_by_credentials_only(
     registry: Registry, house: House, name: str
 ) -> None:

@@ -209,7 +209,7 @@ def forecast(
         known = mappings(unit)
         rehearsal, strangers = Rehearsal(unit, known), Strangers(unit, known)
         if site.consent == "record":
-            unit.sites.let_enrolment_allow(site.id)
+            unit.sites.let_enrolment_allow()
             notes.append(_CONSENT)
         for file in files:
             for piece in pieces(known, file, rows=rows):
