@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import door, hospital, judge, mapping, memory, pipelines, scale, steps
+from bench import bulk, door, doors, hospital, judge, mapping, memory, pipelines, scale, steps
 
 PARTS: Mapping[str, Callable[[], Iterable[dict[str, Any]]]] = {
     "mapping": mapping.measure,
@@ -20,6 +20,8 @@ PARTS: Mapping[str, Callable[[], Iterable[dict[str, Any]]]] = {
     "door": door.measure,
     "steps": steps.measure,
     "scale": scale.measure,
+    "doors": doors.measure,
+    "bulk": bulk.measure,
     "hospital": hospital.measure,
     "memory": lambda: memory.measure(1024),
 }

@@ -1,13 +1,14 @@
 """Hospitals: pulling beside a loop that only downloads and beside fhirpy, pulling at a distance,
-delivering; and transactions into HAPI FHIR beside our own door. Needs Java 17, Maven and npm.
+delivering; transactions into HAPI FHIR beside our own door. Needs Java 17, Maven and npm.
 
-The sandbox and HAPI share the machine with us. All data is synthetic.
+The sandbox and HAPI share the machine with us. Sizes are BENCH_PULLED and BENCH_FAR.
 """
 
 from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import re
 import tempfile
 import time
@@ -20,7 +21,19 @@ from typing import Any
 import requests
 from fhirpy import SyncFHIRClient
 
-from bench.door import CLIENTS, ENTRIES, Job, Load, Place, client, load, own, rated, transactions
+from bench.door import (
+    CLIENTS,
+    ENTRIES,
+    SUBJECTS,
+    Job,
+    Load,
+    Place,
+    client,
+    load,
+    own,
+    rated,
+    transactions,
+)
 from bench.pipelines import row
 from fhirbridge.formats import fhir_json
 from fhirbridge.library import Library
@@ -34,8 +47,9 @@ from fhirbridge.sync.offered import wanted
 from tests.hapi import server as hapi
 from tests.journeys.bridge import SITE, Bridge
 
-COUNT, PAGE, DISTANCE = 10_000, 100, 0.1  # resources; of a page; seconds
-FAR = 2_000  # resources that are pulled at a distance
+COUNT = int(os.environ.get("BENCH_PULLED", "10000"))  # resources
+PAGE, DISTANCE = 100, 0.1  # resources of a page; seconds
+FAR = int(os.environ.get("BENCH_FAR", "2000"))  # resources that are pulled at a distance
 GOAL_PULL, GOAL_PEER, GOAL_FAR, GOAL_HAPI = 1.2, 6.0, 0.9, 15.0
 _ANSWERED = re.compile(r"(\d+) pages, (\d+) resources received")
 
@@ -46,16 +60,16 @@ def measure() -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="fhirbridge-hospital-") as name:
         folder = Path(name)
         with sandbox() as base:
-            _load(base, bodies)
+            load_hospital(base, bodies)
             yield from pulling(folder / "sandbox", base, "the sandbox")
             yield from reading(base)
         with sandbox(DISTANCE) as base:
-            _load(base, bodies[: FAR // ENTRIES])
+            load_hospital(base, bodies[: FAR // ENTRIES])
             yield from far(folder / "far", base)
         with sandbox() as base:
             yield from delivering(folder / "out", base, bodies[: FAR // ENTRIES])
         with hapi.running("--lean") as base:
-            _load(base, bodies)
+            load_hospital(base, bodies)
             yield from pulling(folder / "hapi", base, "HAPI FHIR")
         durable = f"jdbc:h2:file:{folder / 'h2'};WRITE_DELAY=0"
         with hapi.running("--lean", "--db", durable) as base:
@@ -85,23 +99,37 @@ def _serve(distance: float, ready: Any, over: Event) -> None:
         over.wait()
 
 
-def _load(base: str, bodies: Sequence[bytes]) -> None:
+def load_hospital(base: str, bodies: Sequence[bytes]) -> None:
     people = [
         {
             "resource": {
                 "resourceType": "Patient",
+                "id": f"p{n}",
                 "identifier": [{"system": synthetic.MRN, "value": synthetic.mrn(n)}, _pseudonym(n)],
             },
-            "request": {"method": "POST", "url": "Patient"},
+            "request": {"method": "PUT", "url": f"Patient/p{n}"},
         }
-        for n in range(1, 41)
+        for n in range(1, SUBJECTS + 1)
     ]
     first = fhir_json.dump({"resourceType": "Bundle", "type": "transaction", "entry": people})
     with requests.Session() as session:
-        for body in (first, *bodies):
+        for body in (first, *map(_as_theirs, bodies)):
             headers = {"Content-Type": "application/fhir+json"}
             answer = session.post(base, data=body, headers=headers, timeout=300)
             assert answer.status_code == 200, answer.text[:500]
+
+
+def _as_theirs(body: bytes) -> bytes:
+    """The same scores as a hospital has them: under its own ids, of its own Patients."""
+    made = fhir_json.parse(body)
+    for entry in made["entry"]:
+        resource = entry["resource"]
+        number = int(resource["subject"]["identifier"]["value"].rpartition("-")[2])
+        resource["subject"] = {"reference": f"Patient/p{number}"}
+        own = {"system": "https://hospital.example.org/score", "value": entry.pop("fullUrl")}
+        resource["identifier"] = [own]
+        entry["request"] = {"method": "POST", "url": resource["resourceType"]}
+    return fhir_json.dump(made)
 
 
 def _pseudonym(number: int) -> dict[str, str]:
@@ -109,7 +137,7 @@ def _pseudonym(number: int) -> dict[str, str]:
     return {"system": names["study-id"], "value": synthetic.study_id(number)}
 
 
-def _bridge(folder: Path, base: str) -> Bridge:
+def bridge_to(folder: Path, base: str) -> Bridge:
     made = Bridge(folder, {"PAGE_SIZE": str(PAGE), "NETWORKS": "127.0.0.1/32"}).found()
     made.connect(base)
     listed = [f"{synthetic.study_id(n)},{synthetic.MRN}|{synthetic.mrn(n)}" for n in range(1, 41)]
@@ -118,7 +146,7 @@ def _bridge(folder: Path, base: str) -> Bridge:
 
 
 def pulling(folder: Path, base: str, name: str) -> Iterator[dict[str, Any]]:
-    bridge = _bridge(folder, base)
+    bridge = bridge_to(folder, base)
     start = time.perf_counter()
     count = sum(len(page.get("entry", ())) for page in _downloaded(base))
     bare = time.perf_counter() - start
@@ -142,7 +170,7 @@ def _downloaded(base: str) -> Iterator[dict[str, Any]]:
     types = wanted(Library(Settings().mappings).of_site("bench"))
     with requests.Session() as session:
         session.headers["Accept"] = "application/fhir+json"
-        for number in range(1, 41):
+        for number in range(1, SUBJECTS + 1):
             token = f"{synthetic.MRN}|{synthetic.mrn(number)}"
             (found,) = _pages(session, f"{base}/Patient", {"identifier": token})
             yield found
@@ -197,7 +225,7 @@ def _people(base: str) -> Iterator[dict[str, Any]]:
 
 def far(folder: Path, base: str) -> Iterator[dict[str, Any]]:
     """The ideal waits for each page and does nothing else."""
-    bridge = _bridge(folder, base)
+    bridge = bridge_to(folder, base)
     start = time.perf_counter()
     pages = sum(1 for _ in _downloaded(base))
     ideal, bare = pages * DISTANCE, time.perf_counter() - start
@@ -214,8 +242,8 @@ def far(folder: Path, base: str) -> Iterator[dict[str, Any]]:
 
 def delivering(folder: Path, base: str, bodies: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     """Scores that the study captured: each created, and read back."""
-    _load(base, ())
-    bridge = _bridge(folder, base)
+    load_hospital(base, ())
+    bridge = bridge_to(folder, base)
     with bridge.serving() as door:
         for body in bodies:
             assert bridge.post(door, body).status_code == 200
@@ -229,7 +257,7 @@ def delivering(folder: Path, base: str, bodies: Sequence[bytes]) -> Iterator[dic
 
 
 def _beside_our_door(folder: Path, base: str, supply: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    _load(base, ())
+    load_hospital(base, ())
     port = int(base.split(":")[2].partition("/")[0])
     with multiprocessing.get_context("spawn").Pool(CLIENTS) as pool:
         rates = [_pushed(pool, port, supply, seconds) for seconds in (5.0, 10.0)]

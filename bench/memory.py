@@ -60,7 +60,7 @@ def write(path: Path, size_mb: int) -> int:
     return number
 
 
-def _resident(process: subprocess.Popen[bytes]) -> float:
+def resident(process: subprocess.Popen[bytes]) -> float:
     """MB at the peak so far, as Linux tells it; 0 when the process has gone."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
@@ -77,7 +77,7 @@ def _run(words: tuple[str, ...], path: Path, out: Path) -> tuple[float, float]:
         command = [sys.executable, "-m", "fhirbridge", *words, str(path)]
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.DEVNULL)
         while process.poll() is None:
-            peak = max(peak, _resident(process))
+            peak = max(peak, resident(process))
             time.sleep(0.05)
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}")

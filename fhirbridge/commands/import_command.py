@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from fhirbridge.commands.serve_command import settle
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.formats.tabular_text import RawRow
@@ -63,6 +64,7 @@ def import_(
     _small(file, desk.limits.size)
     sent = Sent(file.name, file.read_bytes(), form, charset, told)
     seen = _Seen()
+    settle()
     rehearsed = desk.rehearse(sent, seen.see)
     done = rehearsed
     if applies:

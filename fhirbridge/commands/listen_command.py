@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from fhirbridge.commands.serve_command import settle
 from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.crash import Crash
 from fhirbridge.listener.server import Limits, Listener, Secure, Whose, fingerprint
@@ -131,6 +132,7 @@ def listen(
         if secure is not None:
             port = listener.listen(host, tls_port or 0, _by_certificate(workshop), secure)
             click.echo(f"listening mllps://{host}:{port}")
+        settle()
         click.echo("ready")
         stopped.wait()
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 NULL = '""'
 _BOM = b"\xef\xbb\xbf"
@@ -49,8 +50,7 @@ class Marks:
         return cls(mark, *told)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A repetition of a field, not split yet; `at` is its place, such as `OBX[2]-5`."""
 
     raw: str
@@ -73,6 +73,16 @@ class Leaf:
         pieces = parts[component - 1].split(self.marks.part)
         told = pieces[below - 1] if below <= len(pieces) else ""
         return "" if told == NULL else unescape(told, self.marks)
+
+    def parts(self) -> list[str]:
+        """Every component as `part` gives it, to be asked for several of them."""
+        marks = self.marks
+        raw = self.raw.split(marks.component)
+        if marks.part in self.raw:
+            raw = [one.partition(marks.part)[0] for one in raw]
+        if marks.escape in self.raw or NULL in self.raw:
+            raw = ["" if one == NULL else unescape(one, marks) for one in raw]
+        return raw
 
     @property
     def text(self) -> str:
@@ -111,16 +121,22 @@ class Segment:
         return [Leaf(t, self.marks, at) for t in self.raw(n).split(self.marks.repetition) if t]
 
     def first(self, n: int) -> Leaf:
-        told = self.raw(n).lstrip(self.marks.repetition).partition(self.marks.repetition)[0]
+        told, mark = self.raw(n), self.marks.repetition
+        if mark in told:
+            told = told.lstrip(mark).partition(mark)[0]
         return Leaf(told, self.marks, f"{self.at}-{n}")
 
     def text(self, n: int, component: int = 1) -> str:
-        told = self.raw(n).lstrip(self.marks.repetition).partition(self.marks.repetition)[0]
-        parts = told.split(self.marks.component)
+        marks, told = self.marks, self.raw(n)
+        if marks.repetition in told:
+            told = told.lstrip(marks.repetition).partition(marks.repetition)[0]
+        if not told:
+            return ""
+        parts = told.split(marks.component, component)
         if component > len(parts):
             return ""
-        leaf = parts[component - 1].partition(self.marks.part)[0]
-        return "" if leaf == NULL else unescape(leaf, self.marks).strip()
+        leaf = parts[component - 1].partition(marks.part)[0]
+        return "" if leaf == NULL else unescape(leaf, marks).strip()
 
     def null(self, n: int) -> bool:
         return self.raw(n) == NULL

@@ -37,10 +37,10 @@ class Order:
     obr: Segment
     number: int
     results: list[Segment] = field(default_factory=list)
+    filler: str = field(init=False)
 
-    @property
-    def filler(self) -> str:
-        return entity(self.obr.first(3)) or entity(self.obr.first(2))
+    def __post_init__(self) -> None:
+        self.filler = entity(self.obr.first(3)) or entity(self.obr.first(2))
 
     def is_report(self, obx: Segment) -> bool:
         """Whether it is a line of an imaging report."""
@@ -64,18 +64,21 @@ def orders(message: Message) -> list[Order]:
 def observation(obx: Segment, order: Order, habits: Habits) -> Shape:
     """Items: code, group, status, when, and one of number, text, coded, time, null, empty,
     document."""
-    made = Shape("observation", obx.at)
-    made.put("code", coded(obx.first(3)), f"{obx.at}-3")
-    made.put("group", obx.first(4).text.strip(), f"{obx.at}-4")
-    made.put("number_in_group", obx.text(21), f"{obx.at}-21")
+    at = obx.at
+    made = Shape("observation", at)
+    made.put("code", coded(obx.first(3)), f"{at}-3")
+    if obx.raw(4):
+        made.put("group", obx.first(4).text.strip(), f"{at}-4")
+    if obx.raw(21):
+        made.put("number_in_group", obx.text(21), f"{at}-21")
     made.put("filler", order.filler, f"{order.obr.at}-3")
     status = obx.text(11).upper()
     if not status and habits.status_from_order:
         status = order.obr.text(25).upper()
-    made.put("status", status, f"{obx.at}-11")
+    made.put("status", status, f"{at}-11")
     if not status:
         remedy = "set for this feed: status from OBR-25, then replay"
-        made.wrong.append(Wrong(f"{obx.at}-11", "required", "result status missing", remedy))
+        made.wrong.append(Wrong(f"{at}-11", "required", "result status missing", remedy))
     timed(made, "when", obx.first(14), habits)
     if "when" not in made.items and not obx.raw(14):
         timed(made, "when", order.obr.first(7), habits)
@@ -91,7 +94,7 @@ def _value(made: Shape, obx: Segment, habits: Habits) -> None:
     values = obx.all(5)
     if kind in _DOCUMENTS:
         made.put("document", True, at)
-    elif not values or not any(leaf.text.strip() for leaf in values):
+    elif not any(leaf.text.strip() for leaf in values):
         made.put("empty", True, at)
     elif kind in _TEXTS:
         made.put("text", "\n".join(leaf.text for leaf in values), at)
@@ -136,8 +139,8 @@ def _structured(made: Shape, obx: Segment, at: str) -> None:
 
 
 def _number(text: str, sign: str, obx: Segment) -> Number:
-    unit = obx.first(6)
-    return Number(Decimal(text), sign, unit.part(1).strip(), unit.part(3).strip())
+    unit, _, system, *_ = (*obx.first(6).parts(), "", "")
+    return Number(Decimal(text), sign, unit.strip(), system.strip())
 
 
 def lines(order: Order) -> Iterator[tuple[Segment, str]]:

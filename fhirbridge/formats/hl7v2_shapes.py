@@ -65,7 +65,7 @@ class Shape:
     nulls: dict[str, str] = field(default_factory=dict)  # item to place
 
     def put(self, name: str, value: Any, at: str) -> None:
-        if value not in ("", None):
+        if value is not None and value != "":
             self.items[name] = Item(value, at)
 
     def get(self, name: str, default: Any = "") -> Any:
@@ -85,14 +85,21 @@ class Habits:
 
 def coded(leaf: Leaf) -> Coded | None:
     """CE, CWE or CNE: two codings, and a third in later versions."""
-    triplets = ((1, 2, 3), (4, 5, 6), (10, 11, 12))
+    parts = leaf.parts()
     found = tuple(
-        (code, leaf.part(t), leaf.part(s).strip())
-        for c, t, s in triplets
-        if c <= leaf.size and (code := leaf.part(c).strip())
+        (code, _nth(parts, at + 1), _nth(parts, at + 2).strip())
+        for at in _TRIPLETS
+        if at < len(parts) and (code := parts[at].strip())
     )
-    text = leaf.part(9) or leaf.part(2) or (leaf.part(5) if found else leaf.text)
+    text = _nth(parts, 8) or _nth(parts, 1) or (_nth(parts, 4) if found else leaf.text)
     return Coded(found, text) if found or text else None
+
+
+_TRIPLETS = (0, 3, 9)  # where a coding begins: code, text, system
+
+
+def _nth(parts: list[str], at: int) -> str:
+    return parts[at] if at < len(parts) else ""
 
 
 def entity(leaf: Leaf) -> str:

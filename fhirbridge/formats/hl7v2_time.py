@@ -28,10 +28,10 @@ def when(text: str, zone: Zone) -> str | None:
         return None
     year, month, day, hour, minute, second, fraction, offset = found.groups()
     date = "-".join(part for part in (year, month, day) if part)
-    if date[:10] in _FILLERS or not is_date(date, time=False):
+    if date[:10] in _FILLERS:
         return None
     if hour is None:
-        return date
+        return date if is_date(date, time=False) else None
     told = f"{date}T{hour}:{minute or '00'}:{second or '00'}{fraction or ''}"
     if not is_date(f"{told}Z", time=True):
         return None

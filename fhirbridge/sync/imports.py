@@ -244,6 +244,7 @@ class Desk:
             name=sent.name,
             sha256=hashlib.sha256(sent.body).hexdigest(),
             asked=sent.beside(),
+            asked_sha256=hashlib.sha256(sent.beside().encode()).hexdigest(),
             mapping_version=table.mappings.version,
             state="rehearsed",
             body=b"",

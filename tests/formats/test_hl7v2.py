@@ -155,3 +155,12 @@ def test_before_2_5_the_reason_stands_in_msa_3() -> None:
         HEAD.encode(), at="2026", id="1", good=True, stored=True, errors=[error]
     )
     assert b"\rERR||OBX^2^5|102^Data type error^HL70357|W||||not a : number\r" in told
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["", "a", "a^b^c", "^^", "a&b^c&d", '""^x^""', "a\\T\\b^c\\S\\d", "a~b", "4\\5^\\F\\", "a&^&b"],
+)
+def test_all_parts_at_once_are_those_one_by_one(raw: str) -> None:
+    leaf = hl7v2.Leaf(raw, hl7v2.Marks(), "OBX[1]-3")
+    assert leaf.parts() == [leaf.part(n) for n in range(1, raw.count("^") + 2)]

@@ -171,6 +171,12 @@ def _away(*_: object, **__: object) -> None:
     raise transient("the database cannot be reached")
 
 
+def drip(wire: socket.socket) -> None:
+    for _ in range(100):
+        wire.sendall(b"x")
+        time.sleep(0.05)
+
+
 def test_a_frame_that_is_too_long_or_never_ends_is_hung_up_on(here: World) -> None:
     listener = Listener(
         Desk(here.registry, here.library, Crash()), {here.site_id: "A"}, Limits(1000, seconds=0.3)
@@ -184,6 +190,10 @@ def test_a_frame_that_is_too_long_or_never_ends_is_hung_up_on(here: World) -> No
         with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
             wire.sendall(mllp.START + b"MSH|^~")
             assert wire.recv(1) == b""
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+            wire.sendall(mllp.START)
+            with pytest.raises(OSError, match=r"reset|Broken pipe"):  # a drip is hung up on, too
+                drip(wire)
         with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
             time.sleep(0.6)  # nothing has begun: a connection may be quiet for days
             wire.sendall(mllp.frame(message("Q1", 3)))
