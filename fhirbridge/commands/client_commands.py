@@ -36,6 +36,9 @@ def client() -> None:
 )
 @click.option("--jwks-url", "url", help="where a client that signs publishes its JWK Set itself")
 @click.option("--scope", "scopes", multiple=True, help="what a client that signs may do")
+@click.option(
+    "--rehearsal", is_flag=True, help="an API key whose messages are answered and thrown away"
+)
 @pass_workshop
 def client_add(
     workshop: Workshop,
@@ -44,6 +47,7 @@ def client_add(
     jwks: Path | None,
     url: str | None,
     scopes: tuple[str, ...],
+    rehearsal: bool,
 ) -> None:
     """Add a client and print its key, once; or the client id of one that signs."""
     site_id = workshop.site(site_name).id
@@ -53,6 +57,9 @@ def client_add(
             "give one of --jwks and --jwks-url",
         )
         raise BridgeError(Issue("value", cause, remedy))
+    if rehearsal and (jwks is not None or url is not None):
+        cause = "a client that signs has no rehearsal key"
+        raise BridgeError(Issue("value", cause, "leave --jwks and --jwks-url out"))
     if jwks is not None:
         _add_signer(workshop, site_id, name, registered(scopes), keys=_read(jwks))
         return
@@ -65,7 +72,9 @@ def client_add(
         raise BridgeError(Issue("value", cause, remedy))
     key = new_key()
     with workshop.registry.unit(site_id) as unit:
-        made = unit.clients.add(name, prefix=key.prefix, secret_hash=key.secret_hash)
+        made = unit.clients.add(
+            name, prefix=key.prefix, secret_hash=key.secret_hash, rehearsal=rehearsal
+        )
         _note(unit, "C", "add", made.id)
         unit.commit()
     click.echo(key.text)
@@ -140,5 +149,6 @@ def client_list(workshop: Workshop, site_name: str) -> None:
         found = unit.clients.all()
     for one in found:
         way = f"fb_{one.prefix}_..." if one.scopes is None else f"signs; id {one.id}; {one.scopes}"
+        way += "; rehearsal, nothing is kept" if one.rehearsal else ""
         gone = f"; revoked {one.revoked_at:%Y-%m-%d}" if one.revoked_at else ""
         click.echo(f"{one.name}: {way}{gone}")

@@ -35,9 +35,15 @@ def feed() -> None:
 @_SITE
 @click.option("--port", type=click.IntRange(1, 65535), help="port of this feed alone")
 @click.option("--certificate", help="SHA-256 of the client's certificate, in hexadecimal digits")
+@click.option("--rehearsal", is_flag=True, help="messages are answered and thrown away")
 @pass_workshop
 def feed_add(
-    workshop: Workshop, name: str, site_name: str, port: int | None, certificate: str | None
+    workshop: Workshop,
+    name: str,
+    site_name: str,
+    port: int | None,
+    certificate: str | None,
+    rehearsal: bool,
 ) -> None:
     """Add a feed; a listener that runs sees a new port when it is started again."""
     told = re.sub(r"[:\s]", "", certificate or "").lower()
@@ -52,7 +58,7 @@ def feed_add(
         cause = f"'{name}' is no name of a feed"
         raise BridgeError(Issue("value", cause, "use letters, digits, dot, hyphen", place="NAME"))
     with workshop.registry.unit(workshop.site(site_name).id) as unit:
-        made = unit.feeds.add(name, port=port, fingerprint=told or None)
+        made = unit.feeds.add(name, port=port, fingerprint=told or None, rehearsal=rehearsal)
         unit.audit.note("C", "feed.add", actor=COMMAND_LINE, entities={"feed": made.id})
         unit.commit()
     click.echo(_line(made))
@@ -82,7 +88,8 @@ def feed_end(workshop: Workshop, name: str, site_name: str) -> None:
 
 
 def _line(one: Feed) -> str:
-    return f"{one.name}: {f'port {one.port}' if one.port else f'certificate {one.fingerprint}'}"
+    way = f"port {one.port}" if one.port else f"certificate {one.fingerprint}"
+    return f"{one.name}: {way}{'; rehearsal, nothing is kept' if one.rehearsal else ''}"
 
 
 @click.command()

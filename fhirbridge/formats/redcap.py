@@ -49,11 +49,18 @@ class Variable:
     choices: tuple[tuple[str, str], ...] = ()
     validation: str = ""
 
+    def codes(self, text: str, *, labelled: bool = False) -> list[str]:
+        """The codes that a cell may mean: itself, or those of the label, which must be exact.
+        `labelled`: the header is a label, and so may be what looks like a code."""
+        known = [code for code, _ in self.choices if code == text]
+        if known and not labelled:
+            return known
+        return [*dict.fromkeys([*known, *(c for c, label in self.choices if label == text)])]
+
     def code(self, text: str) -> str:
-        """The code of what stands in a cell: itself, or of the label, which must be exact."""
-        if any(code == text for code, _ in self.choices):
-            return text
-        return next((code for code, label in self.choices if label == text), "")
+        """The one code of what stands in a cell, or nothing."""
+        found = self.codes(text)
+        return found[0] if len(found) == 1 else ""
 
     def meaning(self, code: str) -> str:
         return next((label for known, label in self.choices if known == code), "")
@@ -121,6 +128,7 @@ class Shape:
     boxes: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # variable and box name
     complete: Mapping[int, str] = field(default_factory=dict)  # of which form
     unread: tuple[int, ...] = ()
+    labelled: frozenset[int] = frozenset()  # whose header is a label
 
     @property
     def eav(self) -> bool:
@@ -144,6 +152,7 @@ def shape(header: RawRow, known: Sequence[Variable]) -> Shape:
         return Shape(here[0], name=here[1], value=here[2], **system)
     by_name = {v.name.lower(): v for v in known}
     by_label = {plain(v.label): v for v in known if v.label}
+    _one_label(header, names, known)
     variables: dict[int, str] = {}
     boxes: dict[int, tuple[str, str]] = {}
     complete: dict[int, str] = {}
@@ -170,8 +179,27 @@ def shape(header: RawRow, known: Sequence[Variable]) -> Shape:
             cause, "export it with the record id, or send the project's dictionary", "header"
         )
     return Shape(
-        found, **system, variables=variables, boxes=boxes, complete=complete, unread=tuple(unread)
+        found, **system, variables=variables, boxes=boxes, complete=complete, unread=tuple(unread),
+        labelled=frozenset(i for i in variables if names[i] not in by_name),
     )  # fmt: skip
+
+
+def _one_label(header: RawRow, names: Sequence[str], known: Sequence[Variable]) -> None:
+    """A header that is the label of several variables could be any of them."""
+    exact = {v.name.lower() for v in known}
+    faults = []
+    for index, name in enumerate(names):
+        box = _BOX_LABEL.fullmatch(name)
+        asked = box[1] if box else name
+        found = [v.name for v in known if v.label and plain(v.label) == asked]
+        if len(found) > 1 and asked not in exact:
+            shown = header.cells[index].strip()
+            cause = f'"{shown}" is the label of {" and ".join(found)}'
+            at = f"header, cell {letter(index)}{header.row}"
+            remedy = 'export "CSV / raw data", or with raw headers'
+            faults.append(Issue("structure", cause, remedy, at, shown))
+    if faults:
+        raise BridgeError(*faults)
 
 
 def _box(variable: Variable, told: str) -> str:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
-from fhirbridge.formats import redcap, tabular_cells
+from fhirbridge.formats import csv_cells, redcap, tabular_cells
 from fhirbridge.formats.redcap import Shape, Variable
 from fhirbridge.formats.tabular import Double, Fact, Held, Place, Survey, Told
 from fhirbridge.formats.tabular_cells import Cells, Wrong
@@ -77,7 +77,8 @@ class RedcapRows:
         return {self.project.goals[v].field.name: i for i, v in known if v in self.project.goals}
 
     def cell(self, row: RawRow, index: int) -> str:
-        return trimmed(row.cells[index]) if 0 <= index < len(row.cells) else ""
+        inside = 0 <= index < len(row.cells)
+        return trimmed(csv_cells.unguarded(row.cells[index])) if inside else ""
 
     def place(self, row: RawRow, index: int, last: int | None = None) -> Place:
         shown = last if last is not None else index
@@ -279,7 +280,7 @@ class RedcapRows:
         if reason:
             return cells.absent(goal.field, reason)
         if variable.choices and goal.field.type in ("choice", "boolean"):
-            value = self.word(variable, goal, text)
+            value = self.word(variable, goal, text, labelled=index in self.shape.labelled)
             return value if isinstance(value, Wrong) else self.typed(goal.field, value)
         comma = "," if "comma_decimal" in variable.validation else ""
         column = Column(index, variable.name, goal.field, "", comma, goal.system, Decimal(1))
@@ -299,8 +300,12 @@ class RedcapRows:
             return word.lower() in ("1", "yes", "true")
         return (word,) if known.many else word
 
-    def word(self, variable: Variable, goal: Goal, text: str) -> Any:
-        code = variable.code(text)
+    def word(self, variable: Variable, goal: Goal, text: str, *, labelled: bool) -> Any:
+        found = variable.codes(text, labelled=labelled)
+        code = found[0] if len(found) == 1 else ""
+        if len(found) > 1:
+            cause = f"'{text}' may be any of the codes {', '.join(found)} of {variable.name}"
+            return Wrong(cause, 'export "CSV / raw data", or tell the labels apart', "unknown-code")
         if not code:
             listed = ", ".join(code for code, _ in variable.choices)
             cause = f"no code of {variable.name}: {listed}"

@@ -20,7 +20,7 @@ SUBJECT = "study_id"
 NUMBERS = "hospital_ids"
 OURS = ("fhirbridge_fate", "fhirbridge_faults")
 _ALIASES = {"hospital_id": NUMBERS, "hospital_number": NUMBERS}
-_MAP = ("header", "field", "unit", "date_order", "decimal", "system", "row", "value", "note")
+MAP = ("header", "field", "unit", "date_order", "decimal", "system", "row", "value", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +36,31 @@ class MapLine:
     system: str = ""
     row: str = ""
     value: str = ""
+    line: int = 0
 
 
 def read_map(text: str, *, name: str) -> list[MapLine]:
     """Raises `BridgeError` (configuration) with every fault of the file."""
+    made, faults = map_lines(text, name=name)
+    if faults:
+        raise BridgeError(*faults)
+    return made
+
+
+def map_lines(text: str, *, name: str) -> tuple[list[MapLine], list[Issue]]:
+    """The lines, and what is wrong with them. Raises `BridgeError` where there are none."""
     rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     faults: list[Issue] = []
     made: list[MapLine] = []
-    strange = [n for n in rows.fieldnames or () if n not in _MAP]
+    seen: dict[tuple[str, str], int] = {}
+    strange = [n for n in rows.fieldnames or () if n not in MAP]
     if strange or not {"header", "field"} <= {*(rows.fieldnames or ())}:
-        cause = f"the header is not of {','.join(_MAP)}"
+        cause = f"the header is not of {','.join(MAP)}"
         raise _configuration(
             cause, "write header and field, and of the others what is needed", name
         )
     for row in rows:
-        given = {key: (row.get(key) or "").strip() for key in _MAP}
+        given = {key: (row.get(key) or "").strip() for key in MAP}
         order = given["date_order"].upper()
         wrong = ""
         if not given["field"] or not (given["header"] or given["value"]):
@@ -59,18 +69,24 @@ def read_map(text: str, *, name: str) -> list[MapLine]:
             wrong = f"'{order}' is no order of a date"
         elif given["decimal"] not in ("", ",", "."):
             wrong = f"'{given['decimal']}' is no decimal mark"
+        elif (first := seen.setdefault(_named_by(given), rows.line_num)) != rows.line_num:
+            wrong = f"'{given['header'] or given['field']}' stands in line {first} already"
         if wrong:
             at = f"{name}:{rows.line_num}"
             faults.append(Issue("configuration", wrong, "correct the line", place=at))
         made.append(
             MapLine(
                 plain(given["header"]), given["field"], given["unit"], order, given["decimal"],
-                given["system"], given["row"], given["value"],
+                given["system"], given["row"], given["value"], rows.line_num,
             )
         )  # fmt: skip
-    if faults:
-        raise BridgeError(*faults)
-    return made
+    return made, faults
+
+
+def _named_by(given: Mapping[str, str]) -> tuple[str, str]:
+    """What may stand once: a header, or the field of a value that every row says."""
+    header = plain(given["header"])
+    return header, "" if header else given["field"]
 
 
 def _configuration(cause: str, remedy: str, name: str) -> BridgeError:

@@ -17,7 +17,7 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.feeds import Feed
 from fhirbridge.registry.store import Registry
-from fhirbridge.sync import additions, hl7v2_door
+from fhirbridge.sync import additions, hl7v2_door, rehearsed
 from fhirbridge.sync.hl7v2_door import Taken
 
 LOG = logging.getLogger("fhirbridge.listener")
@@ -76,15 +76,29 @@ class Desk:
         return self._stored(feed, site, body, tries=tries - 1)
 
     def _store(self, feed: Feed, site: str, body: bytes) -> tuple[Taken, str, str]:
+        """In one transaction; that of a rehearsal is left without its commit."""
         with self.registry.unit(feed.site_id) as unit:
             unit.feeds.must_be_open(feed.id)
             mappings = additions.mappings(self.library, unit, site)
             taken = hl7v2_door.take(unit, mappings, feed.source, body)
             at, id = f"{unit.now():%Y%m%d%H%M%S}+0000", unit.new_id().replace("-", "")[:20]
-            self.crash.reach("ingest.before-commit")
-            unit.commit()
-            self.crash.reach("ingest.after-commit")
+            if not feed.rehearsal:
+                self.crash.reach("ingest.before-commit")
+                unit.commit()
+                self.crash.reach("ingest.after-commit")
+        if feed.rehearsal:
+            self._note(feed, taken)
         return taken, at, id
+
+    def _note(self, feed: Feed, taken: Taken) -> None:
+        rehearsed.note(
+            self.registry,
+            feed.site_id,
+            actor=feed.source,
+            kind=hl7v2_door.KIND,
+            counts=taken.receipt.counts,
+            subjects=[one.subject_id for one in taken.receipt.entries if one.subject_id],
+        )
 
     def _log(self, feed: Feed, taken: Taken) -> None:
         counts = {name: n for name, n in taken.receipt.counts.items() if n}

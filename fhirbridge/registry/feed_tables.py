@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Index, Integer, Table
 
 from fhirbridge.registry.columns import Moment
-from fhirbridge.registry.schema import may, metadata, must, primary, texts, to_site, unique
+from fhirbridge.registry.schema import flag, may, metadata, must, primary, texts, to_site, unique
 
 # MLLP carries no identity: what came in by which port, or with which certificate, says whose it is.
 feed = Table(
@@ -17,6 +17,7 @@ feed = Table(
     may("fingerprint"),
     must("created_at", Moment()),
     may("ended_at", Moment()),
+    flag("rehearsal"),  # what comes by it is answered, and thrown away
     primary("id"),
     unique("name"),
 )

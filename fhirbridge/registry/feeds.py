@@ -15,7 +15,8 @@ from fhirbridge.registry.scope import Scope, duplicate, not_found
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """`fingerprint` is the SHA-256 of the client certificate in hexadecimal digits."""
+    """`fingerprint` is the SHA-256 of the client certificate in hexadecimal digits. `rehearsal`:
+    what comes by it is worked off, answered and thrown away."""
 
     id: str
     site_id: str
@@ -24,6 +25,7 @@ class Feed:
     fingerprint: str | None
     created_at: datetime
     ended_at: datetime | None
+    rehearsal: bool = False
 
     @property
     def source(self) -> str:
@@ -37,7 +39,9 @@ class Feeds:
 
     scope: Scope
 
-    def add(self, name: str, *, port: int | None, fingerprint: str | None) -> Feed:
+    def add(
+        self, name: str, *, port: int | None, fingerprint: str | None, rehearsal: bool = False
+    ) -> Feed:
         """Raises `BridgeError` (duplicate) where the name, the port or the certificate is taken."""
         made = Feed(
             id=self.scope.ids(),
@@ -47,6 +51,7 @@ class Feeds:
             fingerprint=fingerprint,
             created_at=self.scope.clock(),
             ended_at=None,
+            rehearsal=rehearsal,
         )
         values = {n: getattr(made, n) for n in Feed.__slots__ if n != "site_id"}
         if not self.scope.add_new(table, **values):

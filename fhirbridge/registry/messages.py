@@ -218,6 +218,11 @@ class Quarantine:
         )
         return self.scope.affected(gone)
 
+    def waiting_for(self, category: str) -> int:
+        """How many wait for an issue of the category."""
+        rows = self.scope.many(Held, self._rows().where(tables.quarantine.c.state == "waiting"))
+        return sum(any(issue.category == category for issue in one.issues) for one in rows)
+
     def count_waiting(self) -> int:
         held = tables.quarantine.c
         waiting = self._rows().where(held.state == "waiting").subquery()

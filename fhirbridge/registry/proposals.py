@@ -290,6 +290,11 @@ class Proposals:
         ordered = rows.order_by(proposal.at, proposal.record_id, proposal.field, proposal.number)
         return self.scope.many(Proposal, ordered)
 
+    def of_message(self, message_id: str) -> list[Proposal]:
+        """What a message proposed."""
+        rows = self._rows().where(tables.proposal.c.message_id == message_id)
+        return self.scope.many(Proposal, rows.order_by(tables.proposal.c.position))
+
     def get(self, proposal_id: str) -> Proposal | None:
         return self.scope.one(Proposal, self._rows().where(tables.proposal.c.id == proposal_id))
 

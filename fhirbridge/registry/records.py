@@ -213,6 +213,15 @@ class Records:
         rows = self.scope.select(tables.revision, Revision).where(revision.record_id == record_id)
         return self.scope.many(Revision, rows.order_by(revision.number))
 
+    def begun(self, subject_id: str) -> dict[str, datetime]:
+        """When each of the subject's records was first written, by its id."""
+        record, revision = tables.record, tables.revision
+        same = (record.c.site_id == revision.c.site_id) & (record.c.id == revision.c.record_id)
+        rows = select(revision.c.record_id, revision.c.at).join(record, same)
+        named = rows.where(record.c.site_id == self.scope.site_id, revision.c.number == 1)
+        found = self.scope.connection.execute(named.where(record.c.subject_id == subject_id))
+        return {row.record_id: row.at for row in found}
+
     def subjects(self, record_ids: Iterable[str]) -> list[str]:
         """The ids of the subjects whose records these are, each once."""
         record = tables.record.c

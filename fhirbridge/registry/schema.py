@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -36,6 +38,11 @@ def must(name: str, kind: TypeEngine[Any] = TEXT) -> Column[Any]:
 
 def may(name: str, kind: TypeEngine[Any] = TEXT) -> Column[Any]:
     return Column(name, kind, nullable=True)
+
+
+def flag(name: str) -> Column[Any]:
+    """False in rows that were there before the column."""
+    return Column(name, Boolean(), nullable=False, server_default=false())
 
 
 def texts(*names: str) -> list[Column[Any]]:

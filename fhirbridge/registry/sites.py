@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import audit, tables
@@ -33,7 +33,7 @@ class Site:
 @dataclass(frozen=True, slots=True)
 class Client:
     """A sender: the public prefix of its key and the hash of its secret, or the scopes of one that
-    signs."""
+    signs. `rehearsal`: what it sends is worked off, answered and thrown away."""
 
     id: str
     site_id: str
@@ -43,6 +43,7 @@ class Client:
     created_at: datetime
     revoked_at: datetime | None
     scopes: str | None = None
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,12 @@ class Sites:
         audit.begin(self.scope, site.id)
         return site
 
+    def let_enrolment_allow(self, site_id: str) -> None:
+        """Who is enrolled may be read at this site. Only a rehearsal says so."""
+        site = tables.site
+        named = update(site).where(site.c.id == site_id)
+        self.scope.connection.execute(named.values(consent="enrolment"))
+
     def by_name(self, name: str) -> Site:
         found = self.scope.one(Site, self._rows().where(tables.site.c.name == name))
         if found is None:
@@ -106,7 +113,7 @@ class Sites:
 class Clients:
     scope: Scope
 
-    def add(self, name: str, *, prefix: str, secret_hash: str) -> Client:
+    def add(self, name: str, *, prefix: str, secret_hash: str, rehearsal: bool = False) -> Client:
         """Raises `BridgeError` (duplicate) where name or prefix are taken."""
         made = Client(
             id=self.scope.ids(),
@@ -116,6 +123,7 @@ class Clients:
             secret_hash=secret_hash,
             created_at=self.scope.clock(),
             revoked_at=None,
+            rehearsal=rehearsal,
         )
         fresh = self.scope.add_new(
             tables.client,
@@ -124,6 +132,7 @@ class Clients:
             prefix=prefix,
             secret_hash=secret_hash,
             created_at=made.created_at,
+            rehearsal=rehearsal,
         )
         if not fresh:
             raise duplicate(f"the client name '{name}' or its prefix is taken")

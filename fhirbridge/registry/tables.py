@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Uniq
 from fhirbridge.registry.columns import TEXT, Choice, Issues, Json, Moment, Strings
 from fhirbridge.registry.schema import (
     belongs,
+    flag,
     may,
     metadata,
     must,
@@ -39,6 +40,7 @@ client = Table(
     must("created_at", Moment()),
     may("revoked_at", Moment()),
     may("scopes"),  # None: an API key, which has all of its site
+    flag("rehearsal"),  # what comes with it is thrown away
     primary("id"),
     unique("name"),
     UniqueConstraint("prefix"),

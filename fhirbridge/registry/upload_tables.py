@@ -20,7 +20,7 @@ upload = Table(
     "upload",
     metadata,
     to_site(),
-    *texts("id", "form", "name", "sha256", "asked", "mapping_version"),
+    *texts("id", "form", "name", "sha256", "asked", "asked_sha256", "mapping_version"),
     must("state", Choice("rehearsed", "applying", "applied")),
     must("body", LargeBinary()),  # empty: not kept any more
     must("header", Json()),
@@ -31,6 +31,7 @@ upload = Table(
     *optional("applied_by", "reason"),
     may("applied_at", Moment()),
     primary("id"),
-    unique("form", "sha256", "asked", "mapping_version"),
+    # A data dictionary is longer than an index row of PostgreSQL may be (8191 bytes): by its hash.
+    unique("form", "sha256", "asked_sha256", "mapping_version"),
     Index(None, "site_id", "created_at", "id"),
 )

@@ -28,6 +28,7 @@ class Upload:
     name: str
     sha256: str
     asked: str
+    asked_sha256: str
     mapping_version: str
     state: UploadState
     body: bytes
@@ -67,6 +68,7 @@ class Uploads:
             name,
             hashlib.sha256(body).hexdigest(),
             asked,
+            hashlib.sha256(asked.encode()).hexdigest(),
             mapping_version,
             "rehearsed",
             kept,
@@ -76,7 +78,7 @@ class Uploads:
             by,
             self.scope.clock(),
         )
-        once = ("form", "sha256", "asked", "mapping_version")
+        once = ("form", "sha256", "asked_sha256", "mapping_version")
         values = {name: getattr(made, name) for name in Upload.__slots__}
         if self.scope.add_new(_TABLE, once=once, **values):
             return made
@@ -95,7 +97,7 @@ class Uploads:
         named = {
             "form": form,
             "sha256": hashlib.sha256(body).hexdigest(),
-            "asked": asked,
+            "asked_sha256": hashlib.sha256(asked.encode()).hexdigest(),
             "mapping_version": mapping_version,
         }
         return self.scope.row(_TABLE, Upload, **named)

@@ -1,20 +1,16 @@
-"""From proposal to record: which of a resource's values become the study's truth, and which wait.
-
-A field belongs to the origin whose value was accepted. That origin may correct or withdraw it;
-another origin that says otherwise waits for a person. Whole records are judged before anything is
-written.
+"""From proposal to record: what an origin says is merged, judged as a whole record, and written
+with whose it is and what waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
-from fhirbridge.registry.proposals import Origin, Proposal, ProposalStatus
+from fhirbridge.registry.proposals import Origin, ProposalStatus
 from fhirbridge.registry.records import Name
 from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.resources import ResourceRow
@@ -23,6 +19,7 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.study import records
 from fhirbridge.study.definition import Form
 from fhirbridge.study.records import Record
+from fhirbridge.sync.merge import Merge, agree, same
 from fhirbridge.sync.project import project
 from fhirbridge.sync.said import Said
 
@@ -72,27 +69,34 @@ def beginning(form: Form) -> dict[str, Any]:
 def accept(
     context: Context, said: Said, subject: Subject, origin: Origin, *, position: int
 ) -> Accepted:
-    """Merge what an origin says into the record that it is about. What does not go with the rest
-    waits alone where the message says single values, and else keeps the whole record waiting."""
-    made = _Merge(context, said, subject, origin, position).run()
-    key = context.mappings.study.form(said.form).key
-    while context.partial and made.fate == "quarantined":
-        wrong = tuple(i for i in made.issues if failed([i]))
-        names = {i.expression for i in wrong} & (said.fields.keys() - {*key})
-        if not names:
-            return made
-        fields = {name: value for name, value in said.fields.items() if name not in names}
-        placed = tuple(
-            replace(i, expression=said.traces[i.expression].expression)
-            for i in wrong
-            if i.expression in names
-        )
-        said = replace(
-            said, fields=fields, unread=said.unread | names, issues=(*said.issues, *placed)
-        )
-        made = _Merge(context, said, subject, origin, position).run()
-        made = replace(made, conflicts=(*placed, *made.conflicts))
+    """Merge what an origin says into the record that it is about. A value that does not go with
+    the rest waits alone where `_alone` allows it, and else keeps the whole record waiting."""
+    form = context.mappings.study.form(said.form)
+    alone: dict[str, Issue] = {}
+    while True:
+        made = _Acceptance(context, said, subject, origin, position, alone).run()
+        more = _alone(form, said, made, partial=context.partial)
+        if made.fate != "quarantined" or more.keys() <= alone.keys():
+            break
+        alone = {**more, **alone}
+    if made.fate == "quarantined":
+        return replace(made, issues=(*made.issues, *alone.values()))
     return made
+
+
+def _alone(form: Form, said: Said, made: Accepted, *, partial: bool) -> dict[str, Issue]:
+    """The values that are said and do not go with the rest, each with why. Of what says all that
+    its source knows only those that lack another one: it may come in a resource of its own."""
+    wrong: dict[str, list[Issue]] = {}
+    for issue in made.issues:
+        if issue.expression in said.fields.keys() - {*form.key} and failed([issue]):
+            wrong.setdefault(issue.expression, []).append(issue)
+    return {
+        name: replace(issues[0], expression=said.traces[name].expression)
+        for name, issues in wrong.items()
+        if partial
+        or (not form.fields[name].required and {i.category for i in issues} == {"required"})
+    }
 
 
 def take_back(context: Context, origin: Origin, record_id: str, *, reason: str) -> Stored | None:
@@ -118,7 +122,7 @@ def take_back(context: Context, origin: Origin, record_id: str, *, reason: str) 
     left = {n: v for n, v in found.fields.items() if n in stays or n not in owned}
     lives = not form.key or any(name not in stays for name in left)
     lives = lives and not failed(_judged(context, subject, found.form, left))
-    if not owned or (_same(left, found.fields) and lives == (found.status == "active")):
+    if not owned or (same(left, found.fields) and lives == (found.status == "active")):
         return None
     return _save(
         context,
@@ -133,10 +137,6 @@ def take_back(context: Context, origin: Origin, record_id: str, *, reason: str) 
 def _owned(unit: Unit, record_id: str, origin: Origin) -> set[str]:
     owners = unit.proposals.accepted(record_id)
     return {name for name, owner in owners.items() if owner.origin_id == origin.id}
-
-
-def _same(left: Any, right: Any) -> bool:
-    return fhir_json.canonical(left) == fhir_json.canonical(right)
 
 
 def _values(fields: Mapping[str, Any]) -> dict[str, records.Value]:
@@ -177,60 +177,48 @@ def _save(
     return stored
 
 
-@dataclass
-class _Merge:
+@dataclass(frozen=True, slots=True)
+class _Acceptance:
+    """`alone`: what is said and waits alone, with why."""
+
     context: Context
     said: Said
     subject: Subject
     origin: Origin
     position: int
+    alone: Mapping[str, Issue]
 
     def run(self) -> Accepted:
-        context, said = self.context, self.said
+        context, said, unit = self.context, self.said, self.context.unit
+        form = context.mappings.study.form(said.form)
         record_id = context.mappings.derived_id(said.form, self.subject.study_id, said.key)
-        context.unit.hold([self.subject.id])
-        context.unit.foresee({Name(self.subject.id, said.form, said.key): record_id})
-        found = context.unit.records.find(self.subject.id, said.form, said.key)
-        before = dict(found.fields if found else beginning(context.mappings.study.form(said.form)))
-        owners = context.unit.proposals.accepted(record_id) if found else {}
-        after, waits, taken = self._merged(before, owners)
-        promoted = self._promoted(record_id, owners)
-        after |= {one.field: one.value for one in promoted}
-        wrong = _judged(context, self.subject, said.form, after)
-        lonely = self._lonely(after, taken) if failed(wrong) else {}
-        if lonely:  # of what came in parts, the part that cannot stand alone waits for the other
-            after = {name: value for name, value in after.items() if name not in lonely}
-            taken = [name for name in taken if name not in lonely]
-            wrong = _judged(context, self.subject, said.form, after)
+        unit.hold([self.subject.id])
+        unit.foresee({Name(self.subject.id, said.form, said.key): record_id})
+        found = unit.records.find(self.subject.id, said.form, said.key)
+        before = dict(found.fields if found else beginning(form))
+        owners = unit.proposals.accepted(record_id) if found else {}
+        waiting = unit.proposals.waiting(record_id) if said.promotes else ()
+        merge = Merge(
+            form, said, self.origin, context.partial, before, owners, frozenset(self.alone)
+        )
+        merged = merge.run(waiting)
+        wrong = _judged(context, self.subject, said.form, merged.after)
         if failed(wrong):
             return Accepted("quarantined", found, tuple(wrong))
-        conflicts = (*waits.values(), *lonely.values(), *self._not_its_own(before, owners))
-        if found is None or found.status == "withdrawn" or not _same(before, after):
-            for name in taken:
+        conflicts = (*merged.waits.values(), *self.alone.values(), *merge.not_its_own())
+        if found is None or found.status == "withdrawn" or not same(before, merged.after):
+            for name in merged.taken:
                 self._propose(record_id, name, "accepted")
-            for one in promoted:
-                context.unit.proposals.set_status(one.id, "accepted")
-            record = Record(self.subject.study_id, said.form, _values(after))
-            made = Accepted(
-                "applied",
-                _save(context, self.subject, record, (record_id, said.key)),
-                conflicts=conflicts,
-            )
+            for one in merged.promoted:
+                unit.proposals.set_status(one.id, "accepted")
+            record = Record(self.subject.study_id, said.form, _values(merged.after))
+            stored = _save(context, self.subject, record, (record_id, said.key))
+            made = Accepted("applied", stored, conflicts=conflicts)
         else:
             made = Accepted("unchanged", found, conflicts=conflicts)
         self._own(record_id)
-        self._wait(record_id, waits)
+        self._wait(form, record_id, merged.waits)
         return made
-
-    def _lonely(self, after: Mapping[str, Any], taken: list[str]) -> dict[str, Issue]:
-        """Fields that this origin gives, and that lack a value which they need, each with why."""
-        form = self.context.mappings.study.form(self.said.form)
-        told = {issue.expression: issue for issue in records.needs(form, _values(after))}
-        return {
-            name: replace(told[name], expression=self.said.traces[name].expression)
-            for name in taken
-            if name in told and told[name].category == "required" and not form.fields[name].required
-        }
 
     def _own(self, record_id: str) -> None:
         o = self.origin
@@ -245,80 +233,16 @@ class _Merge:
         )
         self.context.unit.origins.link(o.id, record_id)
 
-    def _merged(
-        self, before: Mapping[str, Any], owners: Mapping[str, Proposal]
-    ) -> tuple[dict[str, Any], dict[str, Issue], list[str]]:
-        """The fields after it, why fields wait, and the names that this origin now owns."""
-        form = self.context.mappings.study.form(self.said.form)
-        after = {name: value for name, value in before.items() if not self._drops(name, owners)}
-        waits: dict[str, Issue] = {}
-        taken: list[str] = []
-        for name, value in self.said.fields.items():
-            new, trace = records.value_to_json(value), self.said.traces[name]
-            if name in before and (_same(before[name], new) or trace.assumed):
-                continue
-            owner = owners.get(name)
-            foreign = name in before and owner is not None and owner.origin_id != self.origin.id
-            if foreign and name in form.key:
-                continue  # another moment of the same day: the key is the same
-            if foreign:
-                cause = f"another source says otherwise of {name}"
-                remedy = "a person decides it by 'fhirbridge proposal'"
-                waits[name] = Issue("conflict", cause, remedy, trace.expression)
-            elif trace.review:
-                cause = f"{name} is proposed by '{trace.rule}', which a person accepts"
-                waits[name] = Issue(
-                    "review", cause, "decide it by 'fhirbridge proposal'", trace.expression
-                )
-            else:
-                after[name] = new
-                taken.append(name)
-        return after, waits, taken
-
-    def _not_its_own(
-        self, before: Mapping[str, Any], owners: Mapping[str, Proposal]
-    ) -> Iterator[Issue]:
-        """What it would take back and another one gave."""
-        for name in sorted(self.said.nulls & before.keys()):
-            owner = owners.get(name)
-            if owner is None or owner.origin_id != self.origin.id:
-                cause = f"{name} was given by another source, and is not taken back"
-                remedy = "have it corrected where it comes from"
-                at = self.said.traces[name].expression if name in self.said.traces else name
-                yield Issue("conflict", cause, remedy, at)
-
-    def _promoted(self, record_id: str, owners: Mapping[str, Proposal]) -> list[Proposal]:
-        """What waits of this origin and is final by its word; what another has said stays."""
-        if not self.said.promotes:
-            return []
-        waiting = self.context.unit.proposals.waiting(record_id)
-        own = [one for one in waiting if one.origin_id == self.origin.id]
-        free = [n for n in self.said.promotes if n not in owners or self._owns(owners[n])]
-        return [one for one in own if one.field in free]
-
-    def _owns(self, owner: Proposal) -> bool:
-        return owner.origin_id == self.origin.id
-
-    def _drops(self, name: str, owners: Mapping[str, Proposal]) -> bool:
-        """A field that this origin gave and takes back, or, read without a fault, gives no more: a
-        correction."""
-        owner = owners.get(name)
-        if owner is None or owner.origin_id != self.origin.id:
-            return False
-        if name in self.said.nulls:
-            return True
-        if self.context.partial:
-            return False
-        return name not in self.said.fields and name not in self.said.unread
-
-    def _wait(self, record_id: str, waits: Mapping[str, Issue]) -> None:
+    def _wait(self, form: Form, record_id: str, waits: Mapping[str, Issue]) -> None:
         """What waits of this origin: each value once, and what it says no more is superseded."""
         unit, new = self.context.unit, dict(waits)
         for one in unit.proposals.waiting(record_id):
             if one.origin_id != self.origin.id or one.field in self.said.promotes:
                 continue
             said = self.said.fields
-            if one.field in new and _same(one.value, records.value_to_json(said[one.field])):
+            if one.field in new and agree(
+                form.fields[one.field], one.value, records.value_to_json(said[one.field])
+            ):
                 del new[one.field]
             elif one.field in said or one.field not in self.said.unread:
                 unit.proposals.set_status(one.id, "superseded")

@@ -6,6 +6,7 @@ progress of the upload in it: a file that was interrupted goes on where it stopp
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,7 +23,7 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.registry.uploads import Upload
-from fhirbridge.sync import files
+from fhirbridge.sync import files, rehearsed
 from fhirbridge.sync.fates import Known, RowFate, Tally, fates
 from fhirbridge.sync.ingest import Incoming, ingest, preview
 from fhirbridge.sync.rows import KIND, Chunk
@@ -69,7 +70,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a site's files are handed in. `by` is who does it."""
+    """Where a site's files are handed in. `by` is who does it. Where it keeps nothing, a file is
+    rehearsed and forgotten."""
 
     registry: Registry
     site_id: str
@@ -78,6 +80,7 @@ class Desk:
     by: str
     crash: Crash
     request_id: str | None = None
+    keeps: bool = True
 
     def rehearse(self, sent: Sent, see: See = lambda row, fate: None) -> Outcome:
         """What applying would do; the file is kept for it, and else nothing. Raises `BridgeError`
@@ -85,19 +88,19 @@ class Desk:
         self._small(sent)
         with self.registry.unit(self.site_id) as unit:
             mappings = self.mappings(unit)
-            table = _Table.open(mappings, sent, self.limits.rows)
+            table = Table.open(mappings, sent, self.limits.rows)
             notes = (*table.notes, *_changed_header(unit, table))
-        known = self._known(table, sent)
+        known = self._known(table, sent) if self.keeps else None
         again = known is not None and known.state == "applied"
         tally = self._walk(table, see, again=again)
-        upload = self._kept(table, sent, tally)
+        upload = self._kept(table, sent, tally) if self.keeps else self._noted(table, sent, tally)
         if tally.withheld:
             notes = (*notes, _WITHHELD)
         if again:
             notes = (*notes, f"this file was applied before, as upload {upload.id}")
         return Outcome(upload, tally.told(), notes)
 
-    def _walk(self, table: _Table, see: See, *, again: bool) -> Tally:
+    def _walk(self, table: Table, see: See, *, again: bool) -> Tally:
         """Every row as if it were applied, chunk by chunk, each rolled back."""
         tally = Tally()
         for rows in table.chunks():
@@ -127,7 +130,7 @@ class Desk:
                 return Outcome(upload, dict(upload.counts), (), fresh=False)
             mappings = self.mappings(unit)
             _unchanged(upload, mappings)
-            _reasoned(upload, reason)
+            must_be_reasoned(upload, reason)
             sent = sent or sent_of(upload)
             if upload.state == "rehearsed":
                 upload = unit.uploads.begin(upload_id, by=self.by, reason=reason)
@@ -135,7 +138,7 @@ class Desk:
         return self._apply(upload, sent, mappings, see)
 
     def _apply(self, upload: Upload, sent: Sent, mappings: MappingSet, see: See) -> Outcome:
-        table = _Table.open(mappings, replace(sent, form=upload.form), self.limits.rows)
+        table = Table.open(mappings, replace(sent, form=upload.form), self.limits.rows)
         withheld = False
         for number, rows in enumerate(table.chunks(), start=1):
             if number <= upload.chunks:
@@ -166,7 +169,7 @@ class Desk:
         with self.registry.unit(self.site_id) as unit:
             upload = self._upload(unit, upload_id)
             mappings = self.mappings(unit)
-        table = _Table.open(mappings, sent_of(upload), self.limits.rows)
+        table = Table.open(mappings, sent_of(upload), self.limits.rows)
         if upload.state != "applied":
             self._walk(table, see, again=False)
             return upload
@@ -185,7 +188,7 @@ class Desk:
         with self.registry.read(self.site_id) as unit:
             upload = self._upload(unit, upload_id)
             mappings = self.mappings(unit)
-        table = _Table.open(mappings, sent_of(upload), self.limits.rows)
+        table = Table.open(mappings, sent_of(upload), self.limits.rows)
         lines: list[Line] = []
         whose: set[str] = set()
 
@@ -206,13 +209,13 @@ class Desk:
             raise _other_mapping()
         return now
 
-    def _known(self, table: _Table, sent: Sent) -> Upload | None:
+    def _known(self, table: Table, sent: Sent) -> Upload | None:
         with self.registry.read(self.site_id) as unit:
             return unit.uploads.same(
                 table.asked.form, sent.body, sent.beside(), table.mappings.version
             )
 
-    def _kept(self, table: _Table, sent: Sent, tally: Tally) -> Upload:
+    def _kept(self, table: Table, sent: Sent, tally: Tally) -> Upload:
         with self.registry.unit(self.site_id, request_id=self.request_id) as unit:
             upload = unit.uploads.keep(
                 table.asked.form,
@@ -229,6 +232,28 @@ class Desk:
             unit.audit.note("R", "import.rehearse", actor=self.by, entities=told)
             unit.commit()
         return upload
+
+    def _noted(self, table: Table, sent: Sent, tally: Tally) -> Upload:
+        """As if it had been kept; it has no id by which it could be asked for."""
+        kind = f"{KIND}/{table.asked.form}"
+        rehearsed.note(self.registry, self.site_id, actor=self.by, kind=kind, counts=tally.told(),
+                       subjects=tally.subjects, request_id=self.request_id)  # fmt: skip
+        return Upload(
+            id="",
+            form=table.asked.form,
+            name=sent.name,
+            sha256=hashlib.sha256(sent.body).hexdigest(),
+            asked=sent.beside(),
+            asked_sha256=hashlib.sha256(sent.beside().encode()).hexdigest(),
+            mapping_version=table.mappings.version,
+            state="rehearsed",
+            body=b"",
+            header=list(table.sheet.header.cells),
+            counts=tally.told(),
+            chunks=0,
+            created_by=self.by,
+            created_at=self.registry.now(),
+        )
 
     def _small(self, sent: Sent) -> None:
         if len(sent.body) > self.limits.size:
@@ -271,7 +296,7 @@ def _unchanged(upload: Upload, mappings: MappingSet) -> None:
         raise _other_mapping()
 
 
-def _reasoned(upload: Upload, reason: str) -> None:
+def must_be_reasoned(upload: Upload, reason: str) -> None:
     taken_back = upload.counts.get("withdrawals", 0) if upload.state == "rehearsed" else 0
     if taken_back and not reason:
         cause = f"the file takes back {taken_back} values"
@@ -297,7 +322,7 @@ def _overtaken(fate: RowFate) -> RowFate:
     return replace(fate, fate="superseded") if fate.fate in ("create", "change") else fate
 
 
-def _changed_header(unit: Unit, table: _Table) -> Iterator[str]:
+def _changed_header(unit: Unit, table: Table) -> Iterator[str]:
     """The columns are held against those of the last file of the form."""
     last = unit.uploads.latest(table.asked.form)
     if last is None:
@@ -313,7 +338,7 @@ def _changed_header(unit: Unit, table: _Table) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """A file that was opened, with the mappings of its site."""
 
     mappings: MappingSet
@@ -324,7 +349,7 @@ class _Table:
     system: str
 
     @classmethod
-    def open(cls, mappings: MappingSet, sent: Sent, most: int) -> _Table:
+    def open(cls, mappings: MappingSet, sent: Sent, most: int) -> Table:
         opened = files.opened(mappings, sent.body, form=sent.form, charset=sent.charset,
                               dictionary=sent.dictionary, most=most)  # fmt: skip
         system = mappings.names.get("study-id", "")
@@ -357,7 +382,7 @@ class _Table:
 
 
 def _told(
-    unit: Unit, receipt: Any, rows: list[tuple[RawRow, Told]], table: _Table, *, whole: bool
+    unit: Unit, receipt: Any, rows: list[tuple[RawRow, Told]], table: Table, *, whole: bool
 ) -> Iterator[tuple[RawRow, RowFate]]:
     named = [(row, told.study_id) for row, told in rows]
     if receipt.issues:

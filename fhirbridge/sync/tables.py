@@ -80,7 +80,7 @@ def rows_reader(
 
 
 def cells(mappings: MappingSet, form: str, marks: Mapping[int, Marks]) -> Cells:
-    walks = _walks(mappings, form)
+    walks = walks_of(mappings, form)
 
     def word(field: Field, text: str) -> str:
         for walk in walks.get(field.name, ()):
@@ -92,7 +92,7 @@ def cells(mappings: MappingSet, form: str, marks: Mapping[int, Marks]) -> Cells:
     return Cells(absences(mappings), word, marks)
 
 
-def _walks(mappings: MappingSet, form: str) -> Mapping[str, list[Crosswalk]]:
+def walks_of(mappings: MappingSet, form: str) -> Mapping[str, list[Crosswalk]]:
     """The crosswalks of each field of the form, as its mapping rows name them."""
     made: dict[str, list[Crosswalk]] = {}
     for mapping in mappings.files.values():

@@ -20,17 +20,20 @@ from fhirbridge.registry.store import Registry
 
 _TOKEN = "fbt_"
 _KEY = re.compile(r"fb_([0-9a-f]+)_([0-9a-f]+)")
+_REHEARSAL = Scopes.of("system/*.cu")
 _NOBODY = hashlib.sha256(b"nobody").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated client, the site that it speaks for, and what it may do there."""
+    """An authenticated client, the site that it speaks for, and what it may do there. What comes
+    of one of `rehearsal` is thrown away."""
 
     site_id: str
     site_name: str
     client: str
     scopes: Scopes = EVERYTHING
+    rehearsal: bool = False
 
     @property
     def source(self) -> str:
@@ -106,7 +109,8 @@ def caller(registry: Registry, authorization: str, api_key: str) -> Caller:
         remedy = "send 'Authorization: Bearer KEY' with the key that the registry gave your site"
         whose = Caller(client.site_id, "", client.name) if client else None
         raise NotIn(Issue("login", cause, remedy), whose=whose)
-    return Caller(site.id, site.name, client.name)
+    scopes = _REHEARSAL if client.rehearsal else EVERYTHING
+    return Caller(site.id, site.name, client.name, scopes, client.rehearsal)
 
 
 def _bearer(registry: Registry, token: str) -> Caller:

@@ -17,7 +17,7 @@ from flask import Flask, Response, g, request
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.receipts import Receipt
-from fhirbridge.web import access, logs, trail
+from fhirbridge.web import access, logs, rehearsing, trail
 from fhirbridge.web.service import Service
 from fhirbridge.web.throttle import Throttled
 
@@ -59,6 +59,7 @@ def _let_in(service: Service) -> None:
     wait = service.requests.wait(f"{g.caller.site_id} {g.caller.client}")
     if wait:
         raise Throttled("this client sends more requests than are taken of one", wait)
+    rehearsing.must_be_a_door(request.endpoint)
 
 
 def login_failed(service: Service) -> None:
@@ -114,6 +115,7 @@ def _go_out(service: Service) -> Callable[[Response], Response]:
 def _name(response: Response) -> None:
     """https://hl7.org/fhir/R4/http.html#custom: ours, and the sender's where it is another."""
     response.headers["X-Request-Id"] = g.request_id
+    rehearsing.mark(response)
     given = request.headers.get("X-Request-Id", "")
     if given != g.request_id and _PRINTED.fullmatch(given):
         response.headers["X-Correlation-Id"] = given

@@ -13,7 +13,7 @@ from fhirbridge.fhir import messaging
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.sync.answers import Answer, Facts, by_entry, issues_of
-from fhirbridge.web import access, served, speaking, taking
+from fhirbridge.web import access, rehearsing, served, speaking, taking
 from fhirbridge.web.errors import answer
 from fhirbridge.web.taking import WRITES, Taken
 
@@ -136,6 +136,8 @@ def _is_return(name: str) -> bool:
 def _answer_single(taken: Taken) -> Response:
     facts = tuple(taken.receipt.entries)
     told = Answer.read(facts[0].answer)
+    if g.caller.rehearsal:
+        return answer(operation_outcome(rehearsing.of_receipt(taken.receipt)), told.status)
     row, body = _represented([told.location]).get(told.location, (None, {}))
     headers = taken.headers
     whole = facts[0].fate in _TAKEN and told.status < 202
@@ -175,14 +177,15 @@ def _response_entries(taken: Taken) -> list[dict[str, Any]]:
     bodies = _represented([at for at in asked if g.caller.scopes.allow(at.split("/")[0], "r")])
     made = []
     for told, facts in zip(answers, grouped, strict=True):
-        entry = {"response": _response(told, facts, always=wanted == "OperationOutcome")}
+        always = wanted == "OperationOutcome"
+        entry = {"response": _response(told, facts, always=always)}
         held = bodies.get(told.location)
         made.append({"resource": held[1], **entry} if held and not held[0].deleted else entry)
     return made
 
 
 def _response(told: Answer, facts: Facts, *, always: bool) -> dict[str, Any]:
-    issues = issues_of(facts)
+    issues = rehearsing.told(facts) if g.caller.rehearsal else issues_of(facts)
     made: dict[str, Any] = {"status": told.line}
     if told.location:
         made |= {"location": told.location, "etag": told.etag, "lastModified": told.last_modified}
@@ -194,6 +197,8 @@ def _response(told: Answer, facts: Facts, *, always: bool) -> dict[str, Any]:
 def _answer_message(taken: Taken) -> Response:
     receipt = taken.receipt
     told = [issue for facts in by_entry(receipt.entries) for issue in issues_of(facts)]
+    if g.caller.rehearsal:
+        told = rehearsing.of_receipt(receipt)
     made = messaging.response(
         messaging.header_of(taken.made),
         id=receipt.id,

@@ -13,7 +13,7 @@ from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.receipts import Receipt
 from fhirbridge.sync import additions
 from fhirbridge.sync.ingest import Incoming, Ingested, ingest, preview
-from fhirbridge.web import bodies, entrance, pushed, served
+from fhirbridge.web import bodies, entrance, pushed, rehearsing, served
 
 _TRIES = 3
 WRITES = "cu"  # a record's key decides whether a push creates or updates: it needs both
@@ -35,15 +35,22 @@ class Taken:
 
     @property
     def headers(self) -> dict[str, str]:
+        """None name the receipt of a rehearsal, which is nowhere but in the answer."""
+        if g.caller.rehearsal:
+            return {}
         id = self.receipt.id
         told = {"X_Receipt": id, "Link": f'</receipts/{id}>; rel="receipt"'}
         return told if self.fresh else {**told, "Idempotent_Replayed": "true"}
 
 
 def take(kind: str, asked: Mapping[str, str] | None = None) -> Taken:
-    """Ingest the request's body in one transaction. `kind` and `asked` are those of `Incoming`."""
+    """Ingest the request's body in one transaction, which is rolled back where it came with a
+    rehearsal key. `kind` and `asked` are those of `Incoming`."""
     incoming = _incoming(kind, asked)
     done = _stored(incoming)
+    if g.caller.rehearsal:
+        rehearsing.note_of(incoming.kind, done.receipt)
+        return Taken(done.receipt, done.fresh, done.made)
     g.receipt_id = done.receipt.id  # an error names it, too
     entrance.ingested(done.receipt, fresh=done.fresh)
     return Taken(done.receipt, done.fresh, done.made)
@@ -64,6 +71,8 @@ def _store(incoming: Incoming) -> Ingested:
     with here.registry.unit(g.caller.site_id, request_id=g.request_id) as unit:
         mappings = additions.mappings(here.library, unit, g.caller.site_name)
         done = ingest(unit, mappings, incoming)
+        if g.caller.rehearsal:
+            return done  # without its commit, nothing of it was
         here.crash.reach("ingest.before-commit")
         unit.commit()
         here.crash.reach("ingest.after-commit")

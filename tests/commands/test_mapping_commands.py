@@ -85,6 +85,77 @@ def test_check_tells_every_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert {place.split(":")[0] for place in places} == {"lesion.yaml", "surgery.yaml"}
 
 
+TABLES = {
+    "columns-assessment.csv": (
+        "header,field,unit,date_order,decimal,system,row,value\n"
+        "Ruhe,pain_rest,,,,,,\n"
+        "Ruhe ,pain_activity,,,,,,\n"
+        "Gehstrecke,walk_6min,,,,,,\n"
+        "Weg,walk_6min_m,kg,,,,,\n"
+        "Tag,assessed_on,,DDMM,,,,\n"
+        "Bogen,tess_form,,DMY,,,,\n"
+        ",msts_form,,,,,,middle\n"
+    ),
+    "columns-assesment.csv": "header,field\n",
+    "absence.csv": "word,reason,field\nk.A.,unknown,\n-99,unknow,\nk.A.,masked,\nx,unknown,pain\n",
+    "redcap.csv": (
+        "variable,field,codes\nid,study_id,\npain,assessment.pain,\n"
+        "walk,assessment.ambulation,1=aid; 2=cane; 3\nwalk,assessment.mode,\n"
+    ),
+    "redcap-records.csv": "record,study_id\n101,S-1\n101,S-2\n102,\n",
+    "redcap-more.csv": "variable,field\n",
+}  # fmt: skip
+WRONG = {
+    "columns-assessment.csv": "3 4 5 6 7 8",
+    "columns-assesment.csv": "",
+    "absence.csv": "3 4 5",
+    "redcap.csv": "3 4 4 5",
+    "redcap-records.csv": "3 4",
+    "redcap-more.csv": "",
+}
+
+
+def test_check_tells_the_faults_of_a_sites_own_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(FOLDER, tmp_path / "mappings")
+    north = tmp_path / "mappings" / "sites" / "north"
+    north.mkdir(parents=True)
+    for name, text in TABLES.items():
+        write(north, name, text)
+    monkeypatch.setenv("FHIRBRIDGE_MAPPINGS", str(tmp_path / "mappings"))
+    done = CliRunner().invoke(commands, ["check", "--site", "north"])
+    assert isinstance(done.exception, BridgeError)
+    found: dict[str, list[str]] = {}
+    for issue in done.exception.issues:
+        file, _, line = issue.place.removeprefix("sites/north/").partition(":")
+        found.setdefault(file, []).append(line)
+        assert issue.remedy
+    assert {file: " ".join(sorted(lines)) for file, lines in found.items()} == WRONG
+
+
+def test_check_has_nothing_against_right_tables_of_a_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(FOLDER, tmp_path / "mappings")
+    north = tmp_path / "mappings" / "sites" / "north"
+    north.mkdir(parents=True)
+    write(
+        north,
+        "columns-assessment.csv",
+        "header,field,unit,date_order,decimal,system,row,value\n"
+        "MRN,hospital_ids,,,,urn:oid:2.999.1,,\nId,study_id,,,,,,\nTag,assessed_on,,DMY,,,,\n"
+        'Weg,walk_6min_m,cm,,",",,,\nNotiz,-,,,,,,\n,msts_form,,,,,,lower\n'
+        "msts_form,msts_form,,,,,,\n",
+    )
+    write(north, "absence.csv", "word,reason,note\nk.A.,unknown,told by phone\n")
+    write(
+        north, "redcap.csv", "variable,field,codes\nid,study_id,\nw,assessment.ambulation,1=aid\n"
+    )
+    monkeypatch.setenv("FHIRBRIDGE_MAPPINGS", str(tmp_path / "mappings"))
+    assert "site north: local codes in 3 files" in run("check", "--site", "north").stdout
+
+
 @pytest.mark.parametrize(
     ("form", "text"),
     [("subject", SUBJECTS), ("lesion", LESIONS), ("surgery", SURGERIES), ("assessment", SCORES)],

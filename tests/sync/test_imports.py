@@ -267,6 +267,27 @@ def test_a_site_in_a_column_is_not_the_site(here: Door) -> None:
     assert any("the credential" in note for note in here.rehearsed.notes)
 
 
+def test_a_value_that_lacks_what_the_row_takes_back_leaves_the_record_as_it_was(
+    here: Door,
+) -> None:
+    head = "study_id,medication_id,agent,dose,dose_unit\n"
+    here.play(sent(f"{head}MBD-A-001,M1,opioid,10,mg\n", "medication"))
+    here.play(sent(f"{head}MBD-A-001,M1,opioid,20,withdraw\n", "medication"))
+    assert [row.fate for row in here.rows] == ["quarantined"]
+    assert "dose has a value and dose_unit has none" in {fault.cause for fault in here.faults}
+    (one,) = [one for one in here.export() if one["form"] == "medication"]
+    assert (one["fields"]["dose"], one["fields"]["dose_unit"]) == (10, "mg")
+
+
+def test_the_words_of_a_list_have_no_order(here: Door) -> None:
+    head = "study_id,seen_on,disease_status,evidence\nMBD-A-001,2026-03-01,stable,"
+    here.play(sent(f"{head}marker;imaging\n", "follow_up"))
+    here.play(sent(f"{head}imaging;marker\n", "follow_up"))
+    assert [row.fate for row in here.rows] == ["unchanged"]
+    here.play(sent(f"{head}imaging\n", "follow_up"))
+    assert [row.fate for row in here.rows] == ["change"]
+
+
 def test_the_resources_of_new_rows_are_not_read_again_from_the_database(here: Door) -> None:
     rehearsed = here.desk.rehearse(sent(ONE))
     asked: list[str] = []

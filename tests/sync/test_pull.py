@@ -265,7 +265,8 @@ def test_what_is_anothers_is_never_filed_under_this_subject(ward: Ward) -> None:
     assert run.state == "complete"
     assert (scores(ward), scores(ward, "S-2")) == ([("2026-02-01", 2)], [("2026-02-01", 3)])
     assert "Observation/g1" not in fates
-    assert run.counts["foreign"] == 2  # before S-2's Patient was read, f1 was nobody's either
+    # g1 on both pages; and f1 on the first, for S-2's Patient had not been read yet.
+    assert run.counts["foreign"] == 3
     with ward.registry.read(ward.site_id) as unit:
         assert not any(b"r1" in message.body for message in unit.traces.messages())
 

@@ -35,7 +35,13 @@ class Sender:
 
     @classmethod
     def at(
-        cls, app: Flask, site: str, *, client: str = "engine", unmatched: Unmatched = "hold"
+        cls,
+        app: Flask,
+        site: str,
+        *,
+        client: str = "engine",
+        unmatched: Unmatched = "hold",
+        rehearsal: bool = False,
     ) -> Sender:
         key = new_key()
         service: Service = app.extensions["fhirbridge"]
@@ -44,7 +50,9 @@ class Sender:
             made = known.get(site) or unit.sites.add(site, unmatched=unmatched)
             unit.commit()
         with service.registry.unit(made.id) as unit:
-            unit.clients.add(client, prefix=key.prefix, secret_hash=key.secret_hash)
+            unit.clients.add(
+                client, prefix=key.prefix, secret_hash=key.secret_hash, rehearsal=rehearsal
+            )
             unit.commit()
         return cls(app, site, made.id, key.text)
 

@@ -161,9 +161,16 @@ def agrees(case: dict[str, Any], status: int, receipt: Resource) -> None:
 
 
 def lands(said: Said) -> str:
-    """A record, where the study allows it; what a person looks at first counts for nothing yet."""
+    """A record, where the study allows it; what a person looks at first counts for nothing yet, and
+    a value that lacks another one waits alone (decision 0027)."""
+    study = mappings().study
     seen = {n: v for n, v in said.fields.items() if not said.traces[n].review}
-    wrong = records.check(mappings().study, Record("S-1", said.form, seen))
+    wrong = records.check(study, Record("S-1", said.form, seen))
+    lacking = {i.expression for i in wrong if i.category == "required"} - {
+        *study.form(said.form).required
+    }
+    left = {n: v for n, v in seen.items() if n not in lacking}
+    wrong = records.check(study, Record("S-1", said.form, left))
     return "quarantined" if failed(wrong) else "applied"
 
 

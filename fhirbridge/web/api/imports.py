@@ -17,7 +17,7 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.registry.uploads import Upload
 from fhirbridge.sync import additions
 from fhirbridge.sync.fates import FATES, Change, Fault, RowFate
-from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent
+from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent, must_be_reasoned
 from fhirbridge.web import bodies, trail
 from fhirbridge.web.api.noun import Noun, Text, caller, here, may_read, no_such, person
 
@@ -108,11 +108,14 @@ class FileQuery(Schema):
 
 @noun.file("", ImportSchema, query=AskedSchema, refusals=(409, 412, 422))
 def take(asked: dict[str, Any]) -> Any:
-    """The file, rehearsed; with `apply=true` applied, too."""
+    """The file, rehearsed; with `apply=true` applied, too. What comes with a rehearsal key is never
+    applied nor kept: its upload has no id, and of a change the old value is not told."""
     caller().must(WRITES, "*")
     sent, desk, seen = _sent(asked), _desk(caller().source), _Seen()
     done = desk.rehearse(sent, seen.see)
-    if not asked["apply"]:
+    if asked["apply"] and not desk.keeps:
+        must_be_reasoned(done.upload, asked["reason"])
+    if not asked["apply"] or not desk.keeps:
         return seen.told(done)
     seen = _Seen()
     return seen.told(desk.apply(done.upload.id, sent=sent, reason=asked["reason"], see=seen.see))
@@ -168,7 +171,16 @@ def _desk(by: str) -> Desk:
 
     settings = service.settings
     limits = Limits(settings.import_bytes, settings.import_rows)
-    return Desk(service.registry, site.site_id, mappings, limits, by, service.crash, g.request_id)
+    return Desk(
+        service.registry,
+        site.site_id,
+        mappings,
+        limits,
+        by,
+        service.crash,
+        g.request_id,
+        keeps=not site.rehearsal,
+    )
 
 
 def _known(id: str) -> str:
@@ -228,7 +240,7 @@ class _Seen:
                     "subject": fate.subject,
                     "form": change.form,
                     "field": change.field,
-                    "old": change.old,
+                    "old": None if caller().rehearsal else change.old,
                     "new": change.new,
                 }
                 for fate, change in self.changes

@@ -11,7 +11,7 @@ down_revision = "0014"
 # Text that is compared or ordered is so by its bytes, on PostgreSQL, too.
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
-_TEXTS = ("id", "form", "name", "sha256", "asked", "mapping_version", "state")
+_TEXTS = ("id", "form", "name", "sha256", "asked", "asked_sha256", "mapping_version", "state")
 
 
 def upgrade() -> None:
@@ -29,9 +29,9 @@ def upgrade() -> None:
             "site_id",
             "form",
             "sha256",
-            "asked",
+            "asked_sha256",
             "mapping_version",
-            name="uq_upload_site_id_form_sha256_asked_mapping_version",
+            name="uq_upload_site_id_form_sha256_asked_sha256_mapping_version",
         ),
     )
     op.create_index("ix_upload_site_id_created_at_id", "upload", ["site_id", "created_at", "id"])
