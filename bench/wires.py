@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, cast
@@ -165,7 +165,7 @@ def only_storing(database: Path) -> Iterator[int]:
 
 def _store(database: str, ready: Any, over: Event) -> None:
     listener = Listener(cast(Desk, Bytes(database)), {"bench": "bench"})
-    feed = Feed("bench", "bench", "bench", None, None)
+    feed = Feed("bench", "bench", "bench", None, None, datetime.now(UTC), None)
     ready.put(listener.listen("127.0.0.1", 0, lambda _: feed))
     over.wait()
     listener.stop()
