@@ -48,6 +48,7 @@ class House:
     connection: str  # without keys: those of one that signs are for all to see
     delivery: str
     job: str
+    upload: str
 
 
 @pytest.fixture
@@ -66,6 +67,9 @@ def house(door: Sender) -> House:
     sent = {"crosswalk": "score", "system": "urn:local", "code": "NRS-1", "target": "pain_rest"}
     added = door("POST", "/api/v1/crosswalk-additions", {**sent, **DECISION}, Content_Type=JSON)
     made = door("GET", f"/fhir/Provenance?target={found['resourceType']}/{found['id']}").get_json()
+    table = b"study_id,assessed_on,pain_rest\nS-1,2026-03-01,2\n"
+    sent = door("POST", "/api/v1/imports?form=assessment", table, Content_Type="text/csv")
+    upload = sent.get_json()["upload"]["id"]
     others = [Sender.at(door.app, name) for name in ("beta", "gamma")]
     with door.service.registry.unit(door.site_id) as unit:
         ward = unit.connections.add("ward", "https://hospital.example.org/fhir")
@@ -78,7 +82,7 @@ def house(door: Sender) -> House:
     identifier = next(i["value"] for i in found["identifier"] if i["system"] == RECORD)
     more = (receipt["message_id"], held, proposal, added.get_json()["id"])
     provenance = made["entry"][0]["resource"]["id"]
-    last = (*more, provenance, ward.id, delivery, job)
+    last = (*more, provenance, ward.id, delivery, job, upload)
     return House(door, *others, found["id"], receipt["id"], record, identifier, *last)
 
 
@@ -102,6 +106,9 @@ CASES: dict[str, Of] = {
     "/api/v1/proposals/<id>/accept": lambda house: house.proposal,
     "/api/v1/proposals/<id>/refuse": lambda house: house.proposal,
     "/api/v1/crosswalk-additions/<id>/withdraw": lambda house: house.line,
+    "/api/v1/imports/<id>": lambda house: house.upload,
+    "/api/v1/imports/<id>/file": lambda house: house.upload,
+    "/api/v1/imports/<id>/apply": lambda house: house.upload,
     "/api/v1/subjects/<study_id>": lambda house: "S-7",
     "/api/v1/deliveries/<id>": lambda house: house.delivery,
     "/api/v1/jobs/<id>": lambda house: house.job,
@@ -116,7 +123,7 @@ PUBLIC = ("/connections/<id>/jwks.json",)
 NAMES = {"/fhir/<type>/<id>": "PUT", "/fhir/<type>/<id>/$validate": "POST"}
 NOUNS = (
     "receipts", "messages", "quarantine", "subjects", "records", "proposals", "replays",
-    "crosswalk-additions", "deliveries", "deliveries/retry", "jobs",
+    "crosswalk-additions", "deliveries", "deliveries/retry", "jobs", "imports",
 )  # fmt: skip
 # Rules without an id in them; an id in their query or body is a line of QUESTIONS.
 WITHOUT_IDS = {
@@ -362,6 +369,9 @@ def test_x15_what_must_be_unique_is_so_in_its_site() -> None:
         ("site", "name"),
         ("client", "prefix"),
         ("access_token", "hash"),
+        # By which a sender of HL7 v2 is found; what listens on a port listens there once.
+        ("feed", "port"),
+        ("feed", "fingerprint"),
     }
 
 
