@@ -9,6 +9,7 @@ from types import MappingProxyType
 from fhirbridge.book import in_words
 from fhirbridge.book.contents import Contents, Entry
 from fhirbridge.book.field_entry import walk_of
+from fhirbridge.mapping.read_shapes import BESIDE, PART_OF
 
 FATES: Mapping[str, tuple[str, frozenset[str]]] = MappingProxyType(
     {
@@ -136,4 +137,7 @@ def _uses(contents: Contents) -> dict[str, list[str]]:
             for reading in (*row.readings, *reasons):
                 if walk_of(reading):
                     found.setdefault(walk_of(reading), {})[f"{form}.{row.field.name}"] = None
+    for field, name in BESIDE.items():
+        found.setdefault(name, {})[f"{field} of an operation that came by HL7 v2"] = None
+    found.setdefault(PART_OF, {})["what of a record a result of HL7 v2 is"] = None
     return {name: sorted(used) for name, used in found.items()}
