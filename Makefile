@@ -21,6 +21,7 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
 	.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	.venv/bin/python -m compileall -q fhirbridge
 	@touch $@
 
 demo: venv ## the whole chain once, with a sandbox hospital

@@ -123,7 +123,7 @@ absence.csv     for fhirbridge: what the missing data codes say
 
 Setting up the project
 1. Upload dictionary.csv. {many} names of variables have more than {SHORT} characters: REDCap
-   advises against them, and takes them.
+   advises against them; whether your REDCap takes them was not tried
 2. Enable repeating instruments, without events, for: {repeating}.
    Once for each subject: {once}.
    Visits are windows around the index operation, so they are no events.
