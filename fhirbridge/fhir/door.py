@@ -50,6 +50,8 @@ def _may_be_strange(value: Any) -> bool:
 
 
 def _known(listed: Any) -> bool:
+    if not isinstance(listed, list):  # what is no list is told by the judge
+        return True
     urls = [one.get("url") for one in listed if isinstance(one, dict)]
     return all(isinstance(url, str) and packages.extension(url) is not None for url in urls)
 

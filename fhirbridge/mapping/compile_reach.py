@@ -40,13 +40,14 @@ class Reach:
     keys: dict[Steps, str] = field(default_factory=dict)
     spots: dict[Steps, Spot] = field(default_factory=dict)
     lists: dict[tuple[Any, ...], tuple[str, str, set[Any]]] = field(default_factory=dict)
+    holders: dict[tuple[Steps, str], Spot] = field(default_factory=dict)
 
     def spot(self, steps: Steps) -> Spot:
         """The object at these steps."""
         if not steps:
             return Spot("r", self.root)
         if steps not in self.spots:
-            above, step = self.spot(steps[:-1]), steps[-1]
+            above, step = self._above(steps), steps[-1]
             if not step.is_list:
                 self.spots[steps] = self._object(above, step)
             elif step.selector is None:
@@ -54,6 +55,29 @@ class Reach:
             else:
                 self.spots[steps] = self._selected(above, step, step.selector)
         return self.spots[steps]
+
+    def _above(self, steps: Steps) -> Spot:
+        """What holds the last step: in a plain list the one item that has it, if one has."""
+        list_, name = steps[:-1], steps[-1].name
+        if not list_ or not list_[-1].is_list or list_[-1].selector is not None:
+            return self.spot(list_)
+        if (list_, name) not in self.holders:
+            self.holders[list_, name] = self._holder(self._above(list_), list_[-1], name)
+        return self.holders[list_, name]
+
+    def _holder(self, above: Spot, step: Step, name: str) -> Spot:
+        own = self._variable(step.name)
+        self.source.add(f"{own} = {above.variable}.get({step.name!r}, NONE)")
+        self.refuse_if(f"type({own}) is not list or len({own}) > {MOST}")
+        self.source.add(f"n_{own} = None")
+        with self.source.block(f"for n, one in enumerate({own}):"):
+            self.refuse_if("type(one) is not dict")
+            with self.source.block(f"if {name!r} in one or {'_' + name!r} in one:"):
+                self.refuse_if(f"n_{own} is not None")
+                self.source.add(f"n_{own} = n")
+        self.source.add(f"{own} = NOTHING if n_{own} is None else {own}[n_{own}]")
+        indexes = (*above.indexes, f"n_{own}")
+        return Spot(own, f"{above.expression}.{step.name}[{{}}]", indexes)
 
     def key(self, steps: Steps) -> str:
         """The variable of what the concept at these steps says, if it is so plain."""
@@ -64,7 +88,7 @@ class Reach:
         return self.keys[steps]
 
     def _variable(self, name: str) -> str:
-        return f"{identifier(name)}{len(self.spots) + len(self.lists) + 1}"
+        return f"{identifier(name)}{len(self.spots) + len(self.lists) + len(self.holders) + 1}"
 
     def refuse_if(self, condition: str) -> None:
         self.source.add(f"if {condition}:", "    return None")

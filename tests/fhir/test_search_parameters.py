@@ -99,7 +99,7 @@ def test_tokens_of_every_coding_identifier_code_and_reference() -> None:
     assert sorted(made) == [
         ("category", "urn:c", "survey"), ("code", "", "2"), ("code", "urn:a", "1"),
         ("identifier", "", "2"), ("identifier", "urn:x", "1"), ("patient", "", "Patient/7"),
-        ("status", "", "final"), ("subject", "", "Patient/7"),
+        ("status", "", "final"),
     ]  # fmt: skip
 
 

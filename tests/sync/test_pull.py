@@ -406,7 +406,7 @@ def test_what_a_source_proposes_no_more_does_not_wait(ward: Ward) -> None:
 
 def test_a_sites_run_never_sees_another_sites_subjects(ward: Ward) -> None:
     other = joined(ward.registry, "beta", ward.hospital.base)
-    elsewhere = Ward(ward.sandbox, other)
+    elsewhere = Ward(ward.sandbox, other, ward.clock)
     elsewhere.enrol("B-1", "4712")
     ward.put(patient("4712", "q1"))
     ward.put(chart("f1", 3, patient="q1"))

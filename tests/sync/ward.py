@@ -103,10 +103,7 @@ class Ward:
 
     def beside(self) -> Hospital:
         """The same connection in another process."""
-        server = Server(
-            self.hospital.base, auth=build("none", ""), limits=Settings(), sleep=lambda _: None
-        )
-        return replace(self.hospital, server=server)
+        return replace(self.hospital, server=reached(self.hospital.base))
 
     def enrol(self, study_id: str = "S-1", *numbers: str) -> None:
         pairs = [(MRN, number) for number in numbers or ("4711",)]
@@ -199,11 +196,14 @@ def joined(registry: Registry, name: str, base: str, mappings: Path = MAPPINGS) 
     with registry.unit(site.id) as unit:
         connection = unit.connections.add("ward", base)
         unit.commit()
+    return Hospital(registry, site, connection, Library(mappings).of_site(name), reached(base))
+
+
+def reached(base: str) -> Server:
     here = Network.of("127.0.0.0/8")
-    server = Server(
+    return Server(
         base, auth=build("none", ""), limits=Settings(), network=here, sleep=lambda _: None
     )
-    return Hospital(registry, site, connection, Library(mappings).of_site(name), server)
 
 
 def chart(id_: str, value: Any = 2, *, patient: str = "p1", **more: Any) -> Resource:
