@@ -23,6 +23,8 @@ class Entry:
     if_none_exist: str = ""
     if_match: str = ""
     search_mode: str = ""
+    if_none_match: str = ""
+    if_modified_since: str = ""
 
     @property
     def request(self) -> str:
@@ -55,6 +57,8 @@ def _entry(position: int, entry: Mapping[str, Any], root: str) -> Entry:
         if_none_exist=request.get("ifNoneExist", ""),
         if_match=request.get("ifMatch", ""),
         search_mode=entry.get("search", {}).get("mode", ""),
+        if_none_match=request.get("ifNoneMatch", ""),
+        if_modified_since=request.get("ifModifiedSince", ""),
     )
 
 

@@ -1,7 +1,7 @@
 """What our door refuses although FHIR would take it: the study cannot know what it would mean.
 
-Unknown modifier extensions (https://hl7.org/fhir/R4/extensibility.html#modifierExtension), unknown
-extensions in HL7's own space, and codes of UCUM that are none. Gets resources that are valid.
+Unknown modifier extensions (https://hl7.org/fhir/R4/extensibility.html#modifierExtension) and
+implicit rules (https://hl7.org/fhir/R4/resource.html#implicitRules), unknown extensions in HL7's own space, and codes of UCUM that are none. Gets resources that are valid.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def _may_be_strange(value: Any) -> bool:
             continue
         if not isinstance(here, dict):
             continue
+        if "implicitRules" in here:
+            return True
         for name in ("extension", "modifierExtension"):
             if name in here and not _known(here[name]):
                 return True
@@ -67,6 +69,10 @@ class _Door:
     def members(self, value: Mapping[str, Any], at: str, path: str, depth: int) -> Iterator[Issue]:
         if value.get("system") == UCUM:
             yield from self.unit(value.get("code"), f"{path}.code")
+        if "implicitRules" in value and "resourceType" in value:
+            cause = "it follows rules that are not known here, and may mean something else by them"
+            remedy = "send it without implicitRules, if it reads the same without them"
+            yield Issue("not-supported", cause, remedy, f"{path}.implicitRules")
         for name, item in value.items():
             if not isinstance(item, (dict, list)):
                 continue

@@ -4,10 +4,12 @@ message that it answers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 Resource = Mapping[str, Any]
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
 def header_of(message: Resource) -> Resource:
@@ -21,21 +23,26 @@ def header_of(message: Resource) -> Resource:
 
 
 def _named(header: Resource) -> bool:
-    """Whether it has what an answer repeats: an id and an event, in their shapes."""
+    """Whether it has what an answer repeats: an event and its source, in their shapes."""
     event = header.get("eventUri") or header.get("eventCoding")
-    source = header.get("source")
-    return (
-        isinstance(header.get("id"), str)
-        and isinstance(event, (str, Mapping))
-        and isinstance(source, Mapping)
-    )
+    return isinstance(event, (str, Mapping)) and isinstance(header.get("source"), Mapping)
+
+
+def _name_of(message: Resource, header: Resource) -> str:
+    """What its sender calls the message: the header's id, else what else it may know it by."""
+    url = message["entry"][0].get("fullUrl")
+    last = re.split("[/:]", url)[-1] if isinstance(url, str) else ""
+    names = (header.get("id"), last, message.get("id"))
+    return next((name for name in names if isinstance(name, str) and _ID.fullmatch(name)), "")
 
 
 def response(
-    header: Resource, *, id: str, endpoint: str, code: str, outcome: Resource, at: str
+    message: Resource, *, id: str, endpoint: str, code: str, outcome: Resource, at: str
 ) -> dict[str, Any]:
     """`code` is ok, transient-error or fatal-error; `id` a UUID that the same answer always has,
-    `at` an instant. The event is the request's own."""
+    `at` an instant. The event is the request's own; a message without a name has that of its answer
+    (R4 asks for one, and for no MessageHeader.id)."""
+    header = header_of(message)
     event = {name: header[name] for name in ("eventCoding", "eventUri") if name in header}
     details = f"urn:uuid:{id[:-1]}{'0' if id[-1] != '0' else '1'}"
     endpoint_there = header["source"].get("endpoint")
@@ -47,7 +54,7 @@ def response(
         **({"destination": [destination]} if destination else {}),
         "source": {"name": "fhirbridge", "endpoint": endpoint},
         "response": {
-            "identifier": header["id"],
+            "identifier": _name_of(message, header) or id,
             "code": code,
             "details": {"reference": details},
         },

@@ -45,6 +45,35 @@ ResearchSubject: identifier patient:reference=individual individual:reference st
 """
 
 
+# What the code of an element of the type `code` belongs to, which it does not say itself
+# (https://hl7.org/fhir/R4/search.html#token): the systems of the required value sets.
+_STATUSES = {
+    "CareTeam": "care-team-status",
+    "Consent": "consent-state-codes",
+    "DiagnosticReport": "diagnostic-report-status",
+    "Encounter": "encounter-status",
+    "MedicationRequest": "CodeSystem/medicationrequest-status",
+    "Observation": "observation-status",
+    "Procedure": "event-status",
+    "QuestionnaireResponse": "questionnaire-answers-status",
+    "ResearchSubject": "research-subject-status",
+}
+_IMPLICIT = {
+    **{(type, "status"): f"http://hl7.org/fhir/{name}" for type, name in _STATUSES.items()},
+    ("MedicationRequest", "intent"): "http://hl7.org/fhir/CodeSystem/medicationrequest-intent",
+    ("Patient", "gender"): "http://hl7.org/fhir/administrative-gender",
+}
+
+
+def written(type: str, name: str, system: str | None) -> str | None:
+    """The system as it stands in the index: that of a plain code does not.
+
+    >>> written("Observation", "status", "http://hl7.org/fhir/observation-status")
+    ''
+    """
+    return "" if system and system == _IMPLICIT.get((type, name)) else system
+
+
 def _parameter(word: str) -> tuple[str, Parameter]:
     if word in _USUAL:
         return word, _USUAL[word]

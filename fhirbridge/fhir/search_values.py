@@ -9,9 +9,10 @@ import re
 from fhirbridge.fhir.search_parameters import span
 from fhirbridge.fhir.temporal import is_date_time
 
-PREFIXES = ("eq", "ge", "gt", "le", "lt")
+PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 _ESCAPED = re.compile(r"\\([\\,|$])")
 _DIVIDED = re.compile(r"((?:[^\\|]|\\.)*)\|", re.DOTALL)
+_TIMED = re.compile(r"([\d-]{10}T\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _PREFIX = re.compile(rf"({'|'.join(PREFIXES)})?(.+)", re.DOTALL)
 
 
@@ -45,9 +46,21 @@ def reference(text: str, base: str = "") -> str:
 
 
 def date(text: str) -> tuple[str, str, str] | None:
-    """Prefix, first and last moment; None where it is no date. A + may have become a space."""
+    """Prefix, first and last moment; None where it is no date. A + may have become a space.
+
+    A time may end with its minutes, and lack its zone: then it is in UTC.
+
+    >>> date("ge2026-02-03T04:05")
+    ('ge', '2026-02-03T04:05:00.000000Z', '2026-02-03T04:05:59.999999Z')
+    """
     found = _PREFIX.fullmatch(text)
     moment = found[2].replace(" ", "+") if found else ""
+    timed = _TIMED.fullmatch(moment)
+    if timed:
+        moment = f"{timed[1]}{timed[2] or ':00'}{timed[3] or 'Z'}"
     if found is None or not is_date_time(moment):
         return None
-    return found[1] or "eq", *span(moment)
+    low, high = span(moment)
+    if timed and not timed[2]:
+        high = span(f"{timed[1]}:59{timed[3] or 'Z'}")[1]
+    return found[1] or "eq", low, high

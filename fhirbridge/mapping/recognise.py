@@ -75,6 +75,8 @@ def fate_of(gate: Gate, code: str) -> Fate:
 def codes(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
+    elif isinstance(value, bool):
+        yield "true" if value else "false"
     elif isinstance(value, Mapping):
         given = value.get("coding")
         codings = given if isinstance(given, list) else ()

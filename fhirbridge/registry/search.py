@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, type_coerce
+from sqlalchemy import ColumnElement, and_, false, not_, or_, select, type_coerce
 
 from fhirbridge.fhir.search_parameters import indexed
 from fhirbridge.outcome import BridgeError, Issue
@@ -65,12 +65,17 @@ def _date(name: str, prefix: str, low: str, high: str, *, site: str) -> ColumnEl
 
 
 def _interval(low: str, high: str) -> Mapping[str, ColumnElement[bool]]:
-    """Section 3.1.1.5.2 of the page: eq contains, gt and lt overlap what lies beyond."""
+    """Section 3.1.1.5.2 of the page: eq contains, gt and lt overlap what lies beyond, sa and eb
+    lie there as a whole; ap, where the page leaves the width open, overlaps."""
     date = tables.resource_date.c
     contained = and_(date.low >= low, date.high <= high)
     later, earlier = date.high > high, date.low < low
     return {
         "eq": contained,
+        "ne": not_(contained),
+        "sa": date.low > high,
+        "eb": date.high < low,
+        "ap": and_(date.low <= high, date.high >= low),
         "gt": later,
         "lt": earlier,
         "ge": or_(later, contained),
@@ -83,6 +88,10 @@ def _moment(low: str, high: str) -> Mapping[str, ColumnElement[bool]]:
     at = type_coerce(tables.resource.c.last_updated, TEXT)
     return {
         "eq": and_(at >= low, at <= high),
+        "ne": or_(at < low, at > high),
+        "sa": at > high,
+        "eb": at < low,
+        "ap": and_(at >= low, at <= high),
         "gt": at > high,
         "lt": at < low,
         "ge": at >= low,

@@ -24,6 +24,39 @@ from fhirbridge.sync.whose import Whose
 _ETAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
+_ETAGS = re.compile(rf"{_ETAG.pattern}(?:\s*,\s*{_ETAG.pattern})*")
+
+
+def _at(entry: Entry, name: str) -> str:
+    return f"{entry.request}.if{name}"
+
+
+def _stray(entry: Entry) -> Issue | None:
+    """A condition that does not belong to the method: passed over, it would not hold."""
+    if entry.if_modified_since:
+        return _belongs(entry, "ModifiedSince", "a read")
+    if entry.if_none_match and (entry.method, entry.if_none_match.strip()) != ("PUT", "*"):
+        return _belongs(entry, "NoneMatch", "a read, or with * to a PUT")
+    if entry.if_none_exist and entry.method == "PUT":
+        return _belongs(entry, "NoneExist", "a POST")
+    return None
+
+
+def _belongs(entry: Entry, name: str, where: str) -> Issue:
+    cause = f"if{name} belongs to {where}"
+    return Issue("not-supported", cause, "leave it out", _at(entry, name))
+
+
+def _if_none_exist(entry: Entry, kind: str) -> Condition | Issue:
+    """A query, also with the type or a whole URL before it."""
+    path, _, query = entry.if_none_exist.rpartition("?")
+    named = path.rstrip("/").rpartition("/")[2]
+    if named not in ("", kind):
+        cause = f"the condition names {named[:64]}, and the resource is a {kind}"
+        return Issue("value", cause, f"write {kind}?..., or the query alone", _at(entry, "NoneExist"))
+    return matching.read(kind, query, _at(entry, "NoneExist"))
+
+
 def _by_name(entry: Entry) -> bool:
     """Whether it matters what the source called its resource: an update finds it in any case."""
     return entry.method == "POST" or bool(entry.if_match) or "id" in (entry.resource or {})
@@ -73,9 +106,14 @@ class Conditions:
         if entry.method and named[0] != kind:
             cause = f"the URL names {named[0][:64]}, and the resource is a {kind}"
             return Issue("value", cause, f"write {kind}", at)
+        if entry.method == "POST" and (len(named) > 1 or query):  # no search, no operation
+            cause, remedy = "the URL names more than a type", f"write {kind}, conditions beside it"
+            return Issue("value", cause, remedy, at)
+        stray = _stray(entry)
+        if stray is not None:
+            return stray
         if entry.method == "POST" and entry.if_none_exist:
-            query = entry.if_none_exist.rpartition("?")[2]
-            return matching.read(kind, query, f"{entry.request}.ifNoneExist")
+            return _if_none_exist(entry, kind)
         if entry.method == "PUT" and len(named) == 1 and "?" in entry.url:
             return matching.read(kind, query, at)
         if entry.method == "PUT":
@@ -107,7 +145,16 @@ class Conditions:
                     cause = "the condition matches a resource with another id"
                     remedy = "leave the id out, or write that of the match"
                     return Issue("value", cause, remedy, f"{entry.root}.id")
-        return self._version(entry) if entry.if_match else None
+        fault = self._version(entry) if entry.if_match else None
+        return fault or (self._is_new(entry) if entry.if_none_match else None)
+
+    def _is_new(self, entry: Entry) -> Issue | None:
+        """`If-None-Match: *` on a PUT (RFC 9110, section 13.1.2): make it, and change nothing."""
+        row = self.updates.get(entry.position) or self._sent(entry)
+        if row is None or row.deleted:
+            return None
+        cause, at = "it is there, and If-None-Match asks for nothing to be", _at(entry, "NoneMatch")
+        return Issue("precondition", cause, "read it, and send your change with If-Match", at)
 
     def _same(self, entry: Entry, row: ResourceRow) -> bool:
         """Whether the resource's own id, if it has one, is the match's, here or at its source."""
@@ -120,12 +167,13 @@ class Conditions:
         )
 
     def _version(self, entry: Entry) -> Issue | None:
-        at = f"{entry.request}.ifMatch"
-        etag = _ETAG.fullmatch(entry.if_match.strip())
-        if etag is None:
+        at = _at(entry, "Match")
+        given = entry.if_match.strip()
+        if given != "*" and not _ETAGS.fullmatch(given):
             return Issue("value", "If-Match is no ETag", 'write W/"1"', at)
         row = self.updates.get(entry.position) or self._sent(entry)
-        if row is None or row.deleted or str(row.version) != etag[1]:
+        meant = row and (given == "*" or str(row.version) in _ETAG.findall(given))
+        if row is None or row.deleted or not meant:
             cause = "it is not in the version that If-Match names"
             return Issue("precondition", cause, "read it again, then send your change", at)
         return None

@@ -168,6 +168,8 @@ class Gate:
         if mention[0] == "reference":
             id = self.whose.patient_id(mention[1])
             return [("source", self.whose.source, id)] if id else []
+        if mention[0] == "value":
+            return [mention]
         _, system, value = mention
         return [("study-id", value) if system == self.whose.study_ids else mention]
 

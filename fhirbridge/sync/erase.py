@@ -47,6 +47,8 @@ class _Person:
     def meant(self, mention: Mention, source: str) -> bool:
         if mention[0] == "identity":
             return mention[1:] in self.identities
+        if mention[0] == "value":  # such an entry is refused from now on, too
+            return any(value == mention[1] for _, value in self.identities)
         text, base = mention[1], self.bases.get(source, "")
         id = text.removeprefix(f"{base}/" if base else "").removeprefix("Patient/")
         id = id.partition("/_history/")[0]

@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from fhirbridge.fhir.bundle import Entry
 
 Mention = tuple[str, ...]
-"""`identity`, system, value; or `reference` and its text."""
+"""`identity`, system, value; `reference` and its text; or `value`, of an identifier that says not
+whose number it is: it finds nobody, and is known of who was erased."""
 _PATIENT = re.compile(r"(?:^|/)Patient[/?]")
 
 
@@ -47,7 +48,7 @@ def within(value: Any) -> Iterator[Mention]:
             todo += [below for below in here.values() if isinstance(below, (dict, list))]
 
 
-_SIGNS = frozenset(("reference", "identifier"))  # without one of them an object speaks of nobody
+_SIGNS = frozenset(("reference", "identifier", "valueIdentifier"))  # without one of them an object speaks of nobody
 
 
 def _of_object(value: Mapping[str, Any]) -> Iterator[Mention]:
@@ -61,6 +62,7 @@ def _of_object(value: Mapping[str, Any]) -> Iterator[Mention]:
     # No other type than a Reference holds one identifier, and a resource has several.
     if value.get("type") in (None, "Patient") and "resourceType" not in value:
         yield from _identity(value.get("identifier"))
+    yield from _identity(value.get("valueIdentifier"))  # of an extension
 
 
 def _identity(given: Any) -> Iterator[Mention]:
@@ -68,6 +70,8 @@ def _identity(given: Any) -> Iterator[Mention]:
         system, value = given.get("system"), given.get("value")
         if isinstance(system, str) and isinstance(value, str):
             yield "identity", system, value
+        elif isinstance(value, str):
+            yield "value", value
 
 
 def _reference(text: str) -> Iterator[Mention]:

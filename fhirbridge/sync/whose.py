@@ -74,6 +74,8 @@ class Whose:
     def _look_up(self, mention: Mention) -> Subject | None:
         if mention[0] == "reference":
             return self._of_text(mention[1])
+        if mention[0] == "value":
+            return None
         _, system, value = mention
         if system == self.study_ids:
             return self.unit.subjects.by_study_id(value)

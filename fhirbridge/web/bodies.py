@@ -7,7 +7,7 @@ of 200 kB can mean 200 MB. Nothing else is undone.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
 
 from flask import Request
@@ -91,7 +91,7 @@ def _declared(request: Request, types: tuple[str, ...], remedy: str) -> None:
 def _bytes(request: Request) -> bytes:
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
-        return request.get_data()
+        return _read(request.get_data)
     if encoding not in ("gzip", "x-gzip"):
         raise _unread(f"the encoding '{encoding[:40]}'", "send it as gzip, once, or as it is")
     most = request.max_content_length
@@ -105,7 +105,7 @@ def _unpacked(request: Request, most: int | None) -> Iterator[bytes]:
     """The parts of what was packed; each member of a gzip file follows the one before it."""
     taken = made = 0
     member = zlib.decompressobj(_GZIP)
-    while raw := request.stream.read(_STEP):
+    while raw := _read(lambda: request.stream.read(_STEP)):
         taken += len(raw)
         while raw:
             if member.eof:
@@ -117,6 +117,15 @@ def _unpacked(request: Request, most: int | None) -> Iterator[bytes]:
             raw = member.unused_data if member.eof else member.unconsumed_tail
     if not member.eof:
         raise _broken("it ends too early")
+
+
+def _read(read: Callable[[], bytes]) -> bytes:
+    """gunicorn (23, November 2026) tells chunks that are none by errors of input and output."""
+    try:
+        return read()
+    except OSError as fault:
+        cause = "the body ended too early, or its chunks are none"
+        raise BridgeError(Issue("structure", cause, "send it again, whole")) from fault
 
 
 def _step(member: zlib._Decompress, raw: bytes) -> bytes:

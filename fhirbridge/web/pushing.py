@@ -13,13 +13,18 @@ from fhirbridge.fhir import messaging
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.sync.answers import Answer, Facts, by_entry, issues_of
-from fhirbridge.web import access, rehearsing, served, speaking, taking
+from fhirbridge.web import access, rehearsing, searching, served, speaking, taking
 from fhirbridge.web.errors import answer
 from fhirbridge.web.taking import WRITES, Taken
 
 door = Blueprint("fhir_push", __name__, url_prefix="/fhir")
 
 _TAKEN = ("applied", "unchanged")
+_CONDITIONS = {
+    "If-None-Exist": "ifNoneExist",
+    "If-Match": "ifMatch",
+    "If-None-Match": "ifNoneMatch",
+}
 _RETURNS = {word.lower(): word for word in ("minimal", "representation", "OperationOutcome")}
 
 
@@ -36,8 +41,13 @@ def take_bundle() -> Response:
     return _take_bundle("push/Bundle")
 
 
-def _take_bundle(kind: str) -> Response:
+def _take_bundle(kind: str, *also: str) -> Response:
     _some_write()
+    _only(*also)
+    for name in _CONDITIONS:
+        if name in request.headers:
+            cause = f"{name} does not belong to a Bundle"
+            raise BridgeError(Issue("not-supported", cause, "write it into the entry's request"))
     taken = taking.take(kind)
     if messaging.header_of(taken.made):
         return _answer_message(taken)
@@ -49,7 +59,11 @@ def _take_bundle(kind: str) -> Response:
 
 @door.post("/$process-message")
 def process_message() -> Response:
-    return _take_bundle("message/Bundle")
+    """Answered when all is done: who asks for less, or for the answer elsewhere, is not heard."""
+    if request.args.get("async", "false") != "false":
+        cause = "messages are answered at once"
+        raise BridgeError(Issue("not-supported", cause, "leave async out", place="async"))
+    return _take_bundle("message/Bundle", "async")
 
 
 @door.post("/<type>")
@@ -59,8 +73,8 @@ def create(type: str) -> Response:
         return take_bundle()
     _may_push(type)
     # fhirpy's get_or_create (2.3, November 2026) sends it in the URL, as Aidbox takes it.
-    condition = _header("If-None-Exist") or _condition()
-    asked = {"method": "POST", "url": type, "ifNoneExist": condition}
+    asked = {"method": "POST", "url": type, **_conditions()}
+    asked.setdefault("ifNoneExist", _query())
     return _answer_single(taking.take(f"push/{type}", asked).accepted())
 
 
@@ -68,14 +82,15 @@ def create(type: str) -> Response:
 def update(type: str, id: str) -> Response:
     """The sender's resource in its present state; `id` is ours, or the sender's own."""
     _may_push(type)
-    asked = {"method": "PUT", "url": f"{type}/{id}", "ifMatch": _header("If-Match")}
+    _only()
+    asked = {"method": "PUT", "url": f"{type}/{id}", **_conditions()}
     return _answer_single(taking.take(f"put/{type}", asked).accepted())
 
 
 @door.put("/<type>")
 def update_by_condition(type: str) -> Response:
     _may_push(type)
-    asked = {"method": "PUT", "url": f"{type}?{_condition()}", "ifMatch": _header("If-Match")}
+    asked = {"method": "PUT", "url": f"{type}?{_query()}", **_conditions()}
     return _answer_single(taking.take(f"put/{type}", asked).accepted())
 
 
@@ -104,7 +119,24 @@ def _header(name: str) -> str:
     return request.headers.get(name, "")
 
 
-def _condition() -> str:
+def _conditions() -> dict[str, str]:
+    """What the headers ask, as an entry's request says it; one without a word is none, and must not
+    be passed over."""
+    given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
+    for name, text in given.items():
+        if not text.strip():
+            raise BridgeError(Issue("value", f"{name} is empty", "leave it out, or say it"))
+    return {_CONDITIONS[name]: text for name, text in given.items()}
+
+
+def _only(*known: str) -> None:
+    """Parameters that nothing here reads are refused: nobody may think that they were heard."""
+    for name in request.args:
+        if name not in (*known, "_format"):
+            raise searching.refused(name, "it is not read here", "leave it out")
+
+
+def _query() -> str:
     """The URL's parameters; one that asks for the answer's form is none of the condition."""
     given = request.query_string.decode("utf-8", "replace").split("&")
     return "&".join(part for part in given if part.partition("=")[0] != "_format")
@@ -200,7 +232,7 @@ def _answer_message(taken: Taken) -> Response:
     if g.caller.rehearsal:
         told = rehearsing.of_receipt(receipt)
     made = messaging.response(
-        messaging.header_of(taken.made),
+        taken.made,
         id=receipt.id,
         endpoint=served.base(),
         code="fatal-error" if receipt.issues else "ok",

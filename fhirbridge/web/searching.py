@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhirbridge.fhir import search_values
-from fhirbridge.fhir.search_parameters import PARAMETERS, Parameter, includes
+from fhirbridge.fhir.search_parameters import PARAMETERS, Parameter, includes, written
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.registry.search import LAST_UPDATED, DateFilter, TokenFilter
 from fhirbridge.study.definition import near
@@ -59,7 +59,7 @@ def is_lenient(prefer: str) -> bool:
     >>> is_lenient("return=minimal; handling=lenient")
     True
     """
-    words = [word.strip().lower() for word in re.split("[,;]", prefer)]
+    words = [word.strip().lower().replace('"', "") for word in re.split("[,;]", prefer)]
     return "handling=lenient" in words and "handling=strict" not in words
 
 
@@ -78,6 +78,9 @@ def read(
     pairs = tuple(given)
     if len(pairs) > MOST_FIELDS:
         raise refused("*", f"there are more than {MOST_FIELDS} parameters", "ask for less")
+    for name in _ONCE:
+        if len({text for n, text in pairs if n == name}) > 1:
+            raise refused(name, "it is given twice, and not alike", "give it once")
     for name, text in pairs:
         if "\0" in text:
             raise refused(name, "it holds the character U+0000", "search without it")
@@ -116,7 +119,7 @@ def _take(
         parts = (search_values.reference(part, search.base) for part in _values(name, text))
         search.tokens.append((name, [("", part) for part in parts]))
     else:
-        search.tokens.append((name, [_token(name, part) for part in _values(name, text)]))
+        search.tokens.append((name, [_token(search.type, name, v) for v in _values(name, text)]))
     return None
 
 
@@ -175,6 +178,7 @@ def _revinclude(search: Search, text: str) -> BridgeError | None:
 
 
 _ALWAYS = ("_id", LAST_UPDATED)
+_ONCE = ("_count", "_total", "_summary")
 _RESULT: Mapping[str, Callable[[Search, str], BridgeError | None]] = {
     "_count": take_count,
     "_total": _total,
@@ -203,17 +207,17 @@ def _values(name: str, text: str) -> list[str]:
     return parts
 
 
-def _token(name: str, text: str) -> tuple[str | None, str]:
+def _token(type: str, name: str, text: str) -> tuple[str | None, str]:
     system, code = search_values.token(text)
     if not system and not code:
         raise refused(name, "it has neither system nor code", "give system|code")
-    return system, code
+    return written(type, name, system), code
 
 
 def _date(name: str, text: str) -> DateFilter:
     read = search_values.date(text)
     if read is None:
-        raise refused(name, "it is no date", "write [eq|ge|gt|le|lt]YYYY-MM-DD")
+        raise refused(name, "it is no date", "write a prefix or none, and YYYY-MM-DD")
     prefix, low, high = read
     fraction = _FRACTION.search(text.replace(" ", "+"))
     if fraction and name == LAST_UPDATED:  # it is served to the millisecond and kept more exactly
