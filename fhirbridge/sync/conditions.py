@@ -53,7 +53,9 @@ def _if_none_exist(entry: Entry, kind: str) -> Condition | Issue:
     named = path.rstrip("/").rpartition("/")[2]
     if named not in ("", kind):
         cause = f"the condition names {named[:64]}, and the resource is a {kind}"
-        return Issue("value", cause, f"write {kind}?..., or the query alone", _at(entry, "NoneExist"))
+        return Issue(
+            "value", cause, f"write {kind}?..., or the query alone", _at(entry, "NoneExist")
+        )
     return matching.read(kind, query, _at(entry, "NoneExist"))
 
 

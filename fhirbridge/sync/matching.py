@@ -53,7 +53,9 @@ def read(type: str, query: str, at: str) -> Condition | Issue:
             system, value = search_values.token(text)
             if not value:
                 return _refuse(f"'{name}' has no value", "give system|value", at)
-            made.tokens.append((name, [("" if name == "_id" else written(type, name, system), value)]))
+            made.tokens.append(
+                (name, [("" if name == "_id" else written(type, name, system), value)])
+            )
     if len(pairs) == 1 and pairs[0][0] == "identifier":
         system, value = search_values.token(pairs[0][1])
         if system is not None:

@@ -48,7 +48,9 @@ def within(value: Any) -> Iterator[Mention]:
             todo += [below for below in here.values() if isinstance(below, (dict, list))]
 
 
-_SIGNS = frozenset(("reference", "identifier", "valueIdentifier"))  # without one of them an object speaks of nobody
+_SIGNS = frozenset(
+    ("reference", "identifier", "valueIdentifier")
+)  # without one of them an object speaks of nobody
 
 
 def _of_object(value: Mapping[str, Any]) -> Iterator[Mention]:

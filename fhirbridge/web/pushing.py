@@ -13,7 +13,16 @@ from fhirbridge.fhir import messaging
 from fhirbridge.outcome import BridgeError, Issue, operation_outcome
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.sync.answers import Answer, Facts, by_entry, issues_of
-from fhirbridge.web import access, rehearsing, searching, served, speaking, taking
+from fhirbridge.web import (
+    access,
+    bodies,
+    rehearsing,
+    searching,
+    served,
+    speaking,
+    taking,
+    validating,
+)
 from fhirbridge.web.errors import answer
 from fhirbridge.web.taking import WRITES, Taken
 
@@ -105,14 +114,16 @@ def validate(type: str = "Bundle", id: str = "") -> Response:
         _may_push(type)
     method = "PUT" if id else "POST"
     asked = {"method": method, "url": f"{type}/{id}" if id else type}
+    _only("mode", "profile")
     try:
-        receipt = taking.rehearse(f"{'put' if id else 'push'}/{type}", asked)
+        body, own = validating.unwrapped(bodies.read_body(request), request.args)
+        receipt = taking.rehearse(f"{'put' if id else 'push'}/{type}", asked, body)
     except BridgeError as fault:
         if fault.policy.status in (400, 409, 412, 422):  # of what was sent
             return answer(operation_outcome(fault.issues))
         raise
     issues = receipt.issues or [i for facts in by_entry(receipt.entries) for i in _would(facts)]
-    return answer(operation_outcome(list(issues)))
+    return answer(operation_outcome([*own, *(one for one in issues if one not in own)]))
 
 
 def _header(name: str) -> str:

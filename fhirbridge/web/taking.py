@@ -79,17 +79,17 @@ def _store(incoming: Incoming) -> Ingested:
     return done
 
 
-def rehearse(kind: str, asked: Mapping[str, str] | None = None) -> Receipt:
-    """What `take` would answer; nothing is kept."""
-    incoming = _incoming(kind, asked)
+def rehearse(kind: str, asked: Mapping[str, str], body: bytes) -> Receipt:
+    """What `take` would answer of this body; nothing is kept."""
+    incoming = _incoming(kind, asked, body)
     here = served.service()
     with here.registry.unit(g.caller.site_id) as unit:
         mappings = additions.mappings(here.library, unit, g.caller.site_name)
         return preview(unit, mappings, incoming)
 
 
-def _incoming(kind: str, asked: Mapping[str, str] | None) -> Incoming:
-    body = bodies.read_body(request)
+def _incoming(kind: str, asked: Mapping[str, str] | None, body: bytes | None = None) -> Incoming:
+    body = bodies.read_body(request) if body is None else body
     if kind.endswith("/Bundle") and not g.caller.scopes.allow("*", WRITES):
         for type in pushed.types(body):
             g.caller.must(WRITES, type)
