@@ -138,9 +138,14 @@ def test_a_push_again_stays_refused_and_nothing_of_it_is_kept(ward: Ward) -> Non
     plant(ward)
     erased(ward)
     url = {"reference": f"Patient/{ID}-q"}
+    other = {"identifier": {"system": "urn:oid:2.999.4", "value": "nobody"}}
+    number = {"system": "urn:oid:2.999.4", "value": NUMBER}
+    beside = {"url": "http://hospital.example.org/fhir/also-of", "valueIdentifier": number}
     again = [
         ward.push(score(5, **mine())),
         ward.push(score(5, **mine(subject=url))),
+        ward.push(score(5, **mine(subject={"identifier": {"value": NUMBER}}))),
+        ward.push(score(5, **mine(subject=other, extension=[beside]))),
         ward.push(score(5, **mine(subject={"reference": f"Patient?identifier=urn:oid:2.999.4|{NUMBER}"}))),
         ward.push(person(NUMBER, id=f"{ID}-q"), score(5, **mine(subject=url))),
         push_raw(ward, "push/Observation", f"key-{ID}", fhir_json.dump(score(7, **mine(id=f"{ID}-5")))),

@@ -168,6 +168,7 @@ MARKS: dict[str, Of] = {
     "crosswalk-additions": lambda house: house.line,
     "deliveries": lambda house: house.delivery,
     "jobs": lambda house: house.job,
+    "imports": lambda house: house.upload,
 }
 # An id of A in the query or the body: method, URL and body of it.
 QUESTIONS: dict[str, tuple[Of, Callable[[str], tuple[str, str, Any]]]] = {
