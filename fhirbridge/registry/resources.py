@@ -173,9 +173,7 @@ class Resources:
 
     def get(self, type: str, fhir_id: str) -> ResourceRow | None:
         """Deleted ones included: that a resource is gone is an answer, too."""
-        resource = tables.resource.c
-        named = (resource.type == type, resource.fhir_id == fhir_id)
-        return self.scope.one(ResourceRow, self._rows().where(*named))
+        return self.scope.row(tables.resource, ResourceRow, type=type, fhir_id=fhir_id)
 
     def among(self, names: Iterable[tuple[str, str]]) -> list[ResourceRow]:
         """Those of these types and ids that are here and not deleted."""
