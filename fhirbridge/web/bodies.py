@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 
 from fhirbridge.outcome import BridgeError, Issue
 
@@ -91,7 +92,10 @@ def _declared(request: Request, types: tuple[str, ...], remedy: str) -> None:
 def _bytes(request: Request) -> bytes:
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding in ("", "identity"):
-        return _read(request.get_data)
+        raw = _read(request.get_data)
+        if len(raw) < (request.content_length or 0):  # RFC 9112, section 8
+            raise _cut()
+        return raw
     if encoding not in ("gzip", "x-gzip"):
         raise _unread(f"the encoding '{encoding[:40]}'", "send it as gzip, once, or as it is")
     most = request.max_content_length
@@ -120,12 +124,15 @@ def _unpacked(request: Request, most: int | None) -> Iterator[bytes]:
 
 
 def _read(read: Callable[[], bytes]) -> bytes:
-    """gunicorn (23, November 2026) tells chunks that are none by errors of input and output."""
     try:
         return read()
-    except OSError as fault:
-        cause = "the body ended too early, or its chunks are none"
-        raise BridgeError(Issue("structure", cause, "send it again, whole")) from fault
+    except (OSError, ParseException) as fault:  # as gunicorn tells that a chunk is none
+        raise _cut() from fault
+
+
+def _cut() -> BridgeError:
+    cause = "the body ended too early, or its chunks are none"
+    return BridgeError(Issue("structure", cause, "send it again, whole"))
 
 
 def _step(member: zlib._Decompress, raw: bytes) -> bytes:

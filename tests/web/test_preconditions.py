@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 
 from tests.web.sender import MRN, Resource, Sender, bundle, score
 from tests.web.test_rest import ACCESSION, asked, named, only, place, statuses, transaction
@@ -140,19 +141,25 @@ def test_what_validate_does_not_judge_it_does_not_call_valid(
 class Broken:
     """The stream of a request whose chunks are none, as gunicorn tells it."""
 
+    def __init__(self, fault: Exception) -> None:
+        self.fault = fault
+
     def read(self, size: int = -1) -> bytes:
-        raise OSError("Invalid chunk size")
+        raise self.fault
 
     readline = read
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
-def test_r11_broken_chunks_are_the_senders_fault(door: Sender, encoding: str) -> None:
+@pytest.mark.parametrize("fault", [InvalidChunkSize(b"ZZ"), NoMoreData()])
+def test_r11_broken_chunks_are_the_senders_fault(
+    door: Sender, encoding: str, fault: Exception
+) -> None:
     answer = door.app.test_client().post(
         "/fhir",
         headers={"Authorization": f"Bearer {door.key}", "Content-Encoding": encoding},
         content_type="application/fhir+json",
-        environ_overrides={"wsgi.input": Broken(), "wsgi.input_terminated": True},
+        environ_overrides={"wsgi.input": Broken(fault), "wsgi.input_terminated": True},
     )
     assert (answer.status_code, answer.get_json()["issue"][0]["code"]) == (400, "structure")
 
