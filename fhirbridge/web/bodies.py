@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
 
 from flask import Request
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
 from fhirbridge.outcome import BridgeError, Issue
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from gunicorn.http.errors import InvalidChunkSize, NoMoreData
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData  # type: ignore[import-untyped]
 
 from tests.web.sender import MRN, Resource, Sender, bundle, score
 from tests.web.test_rest import ACCESSION, asked, named, only, place, statuses, transaction
