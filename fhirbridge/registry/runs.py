@@ -5,7 +5,7 @@ have been read over all runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Select
 
 from fhirbridge.registry import tables
+from fhirbridge.registry.gathered import portions
 from fhirbridge.registry.scope import Scope, conflict, not_found
 
 RunKind = Literal["pull", "deliver"]
@@ -154,6 +155,13 @@ class Cursors:
         self.scope.put(tables.cursor, once=("run_id", "stream"), told=told, **values)
         return made
 
+    def among(self, run_id: str, streams: Collection[str]) -> dict[str, Cursor]:
+        """Those of these streams that have one."""
+        found: list[Cursor] = []
+        for some in portions(streams):
+            found += self.scope.rows(tables.cursor, Cursor, run_id=run_id, stream=some)
+        return {row.stream: row for row in found}
+
     def of_run(self, run_id: str) -> dict[str, Cursor]:
         """By stream."""
         cursor = tables.cursor.c
@@ -169,6 +177,14 @@ class Readings:
     def get(self, connection_id: str, stream: str) -> Reading | None:
         named = {"connection_id": connection_id, "stream": stream}
         return self.scope.row(tables.reading, Reading, **named)
+
+    def among(self, connection_id: str, streams: Collection[str]) -> dict[str, Reading]:
+        """Those of these streams that were read before."""
+        found: list[Reading] = []
+        for some in portions(streams):
+            named = {"connection_id": connection_id, "stream": some}
+            found += self.scope.rows(tables.reading, Reading, **named)
+        return {row.stream: row for row in found}
 
     def put(
         self,

@@ -208,11 +208,11 @@ ASKS: dict[str, tuple[Ask, object]] = {
         0,
     ),
     "sightings.miss": (
-        lambda u, h: u.sightings.miss("client:mirth", "run", "Condition", [h.subject.id]),
+        lambda u, h: u.sightings.miss("client:mirth", "run", ["Condition"], [h.subject.id]),
         0,
     ),
     "sightings.missing": (
-        lambda u, h: u.sightings.missing("client:mirth", "run", "Condition", [h.subject.id]),
+        lambda u, h: u.sightings.missing("client:mirth", "run", ["Condition"], [h.subject.id]),
         [],
     ),
     "sightings.missed": (lambda u, h: u.sightings.missed(h.origin.id), 0),
@@ -220,6 +220,8 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
         "not-found",
     ),
+    "cursors.among": (lambda u, h: u.cursors.among(h.run.id, ["S-1/Condition"]), {}),
+    "readings.among": (lambda u, h: u.readings.among(h.connection.id, ["x"]), {}),
     "cursors.of_run": (lambda u, h: u.cursors.of_run(h.run.id), {}),
     "deliveries.outstanding": (lambda u, h: u.deliveries.outstanding(h.connection.id), "not-found"),
     "deliveries.gone": (lambda u, h: u.deliveries.gone(h.connection.id), "not-found"),

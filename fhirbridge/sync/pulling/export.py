@@ -81,8 +81,7 @@ class _Exported:
             return new
         whole = len(round.reasons) == before
         if whole and since is None:
-            for kind in self.types:
-                gone.reconcile(round, self.subjects, kind, stream=f"{STREAM}/{kind}/found")
+            gone.reconcile(round, self.subjects, self.types, stream=f"{STREAM}/found")
         if whole:
             self.finish(manifest, new)
         self.server.end(self.url)

@@ -86,9 +86,9 @@ class People:
             name, "open" if page.next_url or linked else "done", page.next_url, page.number
         )
         taken = self.round.page(page, place, also=partial(self.reopen, place))
-        for told in taken.receipt.entries:
+        for told in taken.entries:
             if told.part == 0 and told.resource_type == "Patient" and told.source_id:
-                self.at[told.source_id] = (taken.receipt.message_id, told.position)
+                self.at[told.source_id] = (taken.message_id, told.position)
         for one in patients:
             if isinstance(one, Mapping) and one.get("id") in self.at:
                 self.shown[one["id"]] = one
@@ -97,7 +97,7 @@ class People:
         return taken
 
     def reopen(self, place: Place, unit: Unit, taken: Taken) -> None:
-        if any(_unsure(entry) for entry in taken.receipt.entries):
+        if any(_unsure(entry) for entry in taken.entries):
             self.round.unsure.add(self.subject.study_id)
             self.round.put(unit, Place(place.stream, "open", place.next_url, place.page))
 

@@ -73,8 +73,7 @@ def everything(round: Round, subject: Subject, types: list[str], patient: str) -
 
 
 def reading(round: Round, stream: str) -> Reading | None:
-    with round.hospital.reading() as unit:
-        return unit.readings.get(round.run.connection_id, stream)
+    return round.streams.reading(stream)
 
 
 def start_of(round: Round, kind: str, before: Reading | None) -> datetime | None:
@@ -128,7 +127,8 @@ def read(round: Round, question: Question) -> None:
 def _pages(round: Round, question: Question, walk: Walk) -> None:
     faults: list[str] = []
     strangers = 0
-    for page in ahead(walk.pages()):  # the next one comes while this one is worked off
+    # The next one comes while this one is worked off.
+    for page in ahead(walk.pages(), more=lambda page: page.next_url is not None):
         last = page.next_url is None
         place = Place(question.stream, "done" if last else "open", page.next_url, page.number)
         ended = partial(_end, round, question, walk, faults) if last else None
@@ -165,6 +165,9 @@ def _end(
     if faults or taken.faults:
         return
     whole = question.since is None and not walk.short
+    if whole:
+        round.streams.whole.add(question.stream)
+    round.streams.moved(question.stream)
     unit.readings.put(
         round.run.connection_id,
         question.stream,
