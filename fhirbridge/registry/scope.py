@@ -5,7 +5,7 @@ A repository never writes a `where site_id = …` of its own, so none can forget
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
@@ -140,6 +140,21 @@ class Scope:
         self._written(table)
         statement = self._insert(table, once=once, told=told, kept=kept)
         self.connection.execute(statement, {"site_id": self.site_id, **values})
+
+    def put_many(
+        self,
+        table: Table,
+        rows: Sequence[dict[str, Any]],
+        *,
+        once: tuple[str, ...],
+        told: tuple[str, ...],
+        kept: tuple[str, ...] = (),
+    ) -> None:
+        """As `put`, of rows with the same columns, no two of which have the same `once`."""
+        if rows:
+            self._written(table)
+            statement = self._insert(table, once=once, told=told, kept=kept)
+            self.connection.execute(statement, [{"site_id": self.site_id, **row} for row in rows])
 
     def add_many(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:

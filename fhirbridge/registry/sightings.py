@@ -37,7 +37,9 @@ class Sightings:
             for some in portions(ids):
                 named = (origin.c.source == source, origin.c.resource_type == kind)
                 seen = self.scope.update(origin).where(*named, origin.c.source_id.in_(some))
-                known += self.scope.affected(seen.values(seen_in=run_id, missed=0))
+                # When a Patient was found last, its own reading says: more hangs on that.
+                now = {} if kind == "Patient" else {"seen_at": self.scope.clock()}
+                known += self.scope.affected(seen.values(seen_in=run_id, missed=0, **now))
         return known
 
     def belong(self, source: str, kind: str, ids: Collection[str], subject_id: str) -> int:

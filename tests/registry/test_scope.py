@@ -15,6 +15,7 @@ from fhirbridge.registry.listings import Wanted
 from fhirbridge.registry.proposals import Origin, Proposal
 from fhirbridge.registry.records import Name, Record
 from fhirbridge.registry.resources import ResourceRow
+from fhirbridge.registry.runs import Reading
 from fhirbridge.registry.traces import EntryOf
 from tests.registry.filled import LATER, MRN, SIGN, House, furnish, put, save
 
@@ -220,6 +221,16 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
         "not-found",
     ),
+    "settled.known": (lambda u, h: u.settled.known("client:mirth", [("Condition", "src-1")]), {}),
+    "settled.standing": (lambda u, h: u.settled.standing([h.origin.id]), {}),
+    "settled.settle": (lambda u, h: u.settled.settle({h.origin.id: "unchanged:0"}), 0),
+    "readings.put_many": (
+        lambda u, h: u.readings.put_many(
+            [Reading(h.connection.id, "z", None, None, None, h.run.started_at)]
+        ),
+        "not-found",
+    ),
+    "cursors.ended": (lambda u, h: u.cursors.ended(h.run.id, {"x": 1}), "not-found"),
     "cursors.among": (lambda u, h: u.cursors.among(h.run.id, ["S-1/Condition"]), {}),
     "readings.among": (lambda u, h: u.readings.among(h.connection.id, ["x"]), {}),
     "cursors.of_run": (lambda u, h: u.cursors.of_run(h.run.id), {}),

@@ -85,7 +85,8 @@ class People:
         place = Place(
             name, "open" if page.next_url or linked else "done", page.next_url, page.number
         )
-        taken = self.round.page(page, place, also=partial(self.reopen, place))
+        also = partial(self.reopen, place) if patients else None
+        taken = self.round.page(page, place, also=also)
         for told in taken.entries:
             if told.part == 0 and told.resource_type == "Patient" and told.source_id:
                 self.at[told.source_id] = (taken.message_id, told.position)

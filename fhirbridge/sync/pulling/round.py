@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Literal, TypeVar
 
 from fhirbridge.crash import Crash
@@ -19,15 +18,17 @@ from fhirbridge.options import ConnectionOptions
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.receipts import Receipt, ReceiptEntry
-from fhirbridge.registry.runs import Cursor, Run
+from fhirbridge.registry.runs import Cursor, Reading, Run
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.client import Page
+from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.ingest import FATES, Incoming, ingest
 from fhirbridge.sync.pulling import others
 from fhirbridge.sync.pulling.asked import Asked
 from fhirbridge.sync.pulling.others import Cohort
 from fhirbridge.sync.pulling.streams import Streams
+from fhirbridge.sync.pulling.unchanged import Unchanged
 from fhirbridge.sync.source import remarks
 from fhirbridge.sync.whose import Whose
 
@@ -60,11 +61,13 @@ class Place:
 class Taken:
     """`here` are the types and ids that are of the study, `foreign` how many resources of others
     were left out; `faults` the errors that the server told beside its answer. What was read of it
-    is in a message; where there was nothing to read, there is none."""
+    is in a message; where there was nothing to read, there is none. `same` are the fates of those
+    that came as they were read before, by name."""
 
     here: frozenset[tuple[str, str]] = frozenset()
     foreign: int = 0
     faults: tuple[str, ...] = ()
+    same: Mapping[str, str] = field(default_factory=dict)
     message_id: str = ""
     entries: tuple[ReceiptEntry, ...] = ()
 
@@ -118,16 +121,22 @@ class Round:
             self.remarks.append(told)
 
     def page(
-        self, page: Page, place: Place, *, also: Callable[[Unit, Taken], None] | None = None
+        self,
+        page: Page,
+        place: Place,
+        *,
+        also: Callable[[Unit, Taken], None] | None = None,
+        mark: Callable[[Taken], Reading | None] | None = None,
     ) -> Taken:
-        """`also` is done in the same transaction, after it was taken."""
+        """`also` is done in the same transaction, after it was taken, and what it says of the
+        reading of its stream is written."""
         entries = others.entries(page.bundle)
         resources = {at: others.resource_of(entry) for at, entry in enumerate(entries)}
 
         def body(unit: Unit, foreign: Collection[int]) -> bytes:
             return fhir_json.dump(others.without(page.bundle, foreign)) if foreign else page.raw
 
-        return self.take("page", resources, body, place, also=also)
+        return self.take("page", resources, body, place, also=also, mark=mark)
 
     def take(
         self,
@@ -137,15 +146,11 @@ class Round:
         place: Place,
         *,
         also: Callable[[Unit, Taken], None] | None = None,
+        mark: Callable[[Taken], Reading | None] | None = None,
     ) -> Taken:
         """One piece: its resources by position, and its bytes without those at some positions."""
 
         refused: list[Issue] = []
-
-        def moved(unit: Unit, taken: Taken) -> None:
-            self.put(unit, place)
-            if also is not None:
-                also(unit, taken)
 
         def store() -> Taken:
             refused.clear()
@@ -153,15 +158,21 @@ class Round:
                 taken, issues = self.taken(unit, kind, resources, body)
                 refused.extend(issues)
                 if not refused:
-                    moved(unit, taken)
+                    self.put(unit, place)
+                    if also is not None:
+                        also(unit, taken)
+                    if mark is not None and (read := mark(taken)):
+                        unit.readings.put_many([read])
                 unit.commit()
                 return taken
 
-        if resources:
+        if resources or place.state == "open" or also is not None:
             taken = repeated(store)
         else:
             taken = Taken()
-            self.streams.later(lambda unit: self.empty(unit, partial(moved, taken=taken)))
+            self.streams.later(place.stream, place.page, mark(taken) if mark is not None else None)
+        for name, fate in taken.same.items():
+            self.tell_each(f"{name}: {fate}, as before")
         for entry in taken.entries:
             self.tell_each(_line(entry))
         told = (issue for entry in taken.entries for issue in entry.issues)
@@ -174,10 +185,6 @@ class Round:
             raise BridgeError(*refused)
         return taken
 
-    def empty(self, unit: Unit, moved: Callable[[Unit], None]) -> None:
-        unit.runs.add_counts(self.run.id, {"pages": 1})
-        moved(unit)
-
     def taken(
         self,
         unit: Unit,
@@ -189,17 +196,26 @@ class Round:
         refused as a whole."""
         hospital, cohort = self.hospital, Cohort(self.whose(unit))
         foreign = {at for at, one in resources.items() if cohort.others(one)}
-        own = [one for at, one in resources.items() if at not in foreign]
-        taken = Taken(_names(own), len(foreign), tuple(_faults(own)))
-        counted = {"pages": 1, **({"foreign": taken.foreign} if foreign else {})}
+        own = {at: one for at, one in resources.items() if at not in foreign}
+        unchanged = Unchanged(unit, hospital.mappings, hospital.source, Gate(cohort.whose))
+        same = {} if self.full else unchanged.among(own)
+        new = [one for at, one in own.items() if at not in same]
+        taken = Taken(_names(own.values()), len(foreign), tuple(_faults(new)))
+        taken = replace(taken, same={_named(own[at]): fate for at, fate in same.items()})
+        counted = Counter({"pages": 1, **({"foreign": taken.foreign} if foreign else {})})
+        counted.update(_of_same(own, same))
         issues: tuple[Issue, ...] = ()
-        if own:
+        if new:
             key = f"{self.run.id}:{unit.new_id()}"
-            incoming = Incoming(hospital.source, kind, key, body(unit, foreign), hospital.base)
-            receipt = ingest(unit, hospital.mappings, incoming).receipt
+            left = body(unit, foreign | same.keys())
+            incoming = Incoming(hospital.source, kind, key, left, hospital.base)
+            done = ingest(unit, hospital.mappings, incoming)
+            receipt = done.receipt
             taken = replace(taken, message_id=receipt.message_id, entries=receipt.entries)
-            counted |= {**receipt.counts, **_by_fate(receipt)}
+            counted.update({**receipt.counts, **_by_fate(receipt)})
             issues = receipt.issues if receipt.state == "refused" else ()
+            if not issues:
+                unchanged.settle(dict(enumerate(new)), receipt.entries, done.leaning)
         unit.runs.add_counts(self.run.id, counted)
         if not issues:
             unit.sightings.see(hospital.source, self.run.id, taken.here)
@@ -259,6 +275,18 @@ def by_type(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
 def _by_fate(receipt: Receipt) -> Counter[str]:
     told = (entry for entry in receipt.entries if entry.part == 0)
     return Counter(f"{entry.resource_type or 'unknown'}/{entry.fate}" for entry in told)
+
+
+def _named(resource: Mapping[str, Any]) -> str:
+    return f"{resource.get('resourceType')}/{resource.get('id')}"
+
+
+def _of_same(resources: Mapping[int, Any], same: Mapping[int, str]) -> Counter[str]:
+    """As a receipt would count them."""
+    counted: Counter[str] = Counter()
+    for at, fate in same.items():
+        counted.update(("received", fate, f"{resources[at]['resourceType']}/{fate}"))
+    return counted
 
 
 def _names(resources: Iterable[Any]) -> frozenset[tuple[str, str]]:

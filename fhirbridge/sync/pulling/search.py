@@ -15,7 +15,6 @@ from functools import partial
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.runs import Reading
 from fhirbridge.registry.subjects import Subject
-from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.ahead import ahead
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.beside import ORDERS
@@ -132,7 +131,7 @@ def _pages(round: Round, question: Question, walk: Walk) -> None:
         last = page.next_url is None
         place = Place(question.stream, "done" if last else "open", page.next_url, page.number)
         ended = partial(_end, round, question, walk, faults) if last else None
-        taken = round.page(page, place, also=ended)
+        taken = round.page(page, place, mark=ended)
         faults += taken.faults
         strangers = strangers + 1 if taken.foreign and not taken.here else 0
         if strangers >= 3 and not last:
@@ -158,20 +157,20 @@ def _end(
     question: Question,
     walk: Walk,
     faults: list[str],
-    unit: Unit,
     taken: Taken,
-) -> None:
+) -> Reading | None:
     """What the last page of a stream says of all of it; nothing where the server told errors."""
     if faults or taken.faults:
-        return
+        return None
     whole = question.since is None and not walk.short
     if whole:
         round.streams.whole.add(question.stream)
     round.streams.moved(question.stream)
-    unit.readings.put(
+    return Reading(
         round.run.connection_id,
         question.stream,
-        since=mark(round, walk) or question.since,
-        full_at=round.run.started_at if whole else None,
-        full_in=round.run.id if whole else None,
+        mark(round, walk) or question.since,
+        round.run.started_at if whole else None,
+        round.run.id if whole else None,
+        round.hospital.registry.now(),
     )

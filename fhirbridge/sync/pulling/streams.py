@@ -6,7 +6,7 @@ piece. A crash before it asks for the empty page once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,7 +24,8 @@ class Streams:
     whole: set[str] = field(default_factory=set)
     _cursors: dict[str, Cursor | None] = field(default_factory=dict)
     _readings: dict[str, Reading | None] = field(default_factory=dict)
-    _later: list[Callable[[Unit], None]] = field(default_factory=list)
+    _empty: dict[str, int] = field(default_factory=dict)
+    _marks: dict[str, Reading] = field(default_factory=dict)
 
     def know(self, streams: Collection[str]) -> None:
         """These will be asked for one by one; what was known of others is forgotten."""
@@ -58,19 +59,26 @@ class Streams:
         self._cursors.pop(stream, None)
         self._readings.pop(stream, None)
 
-    def later(self, write: Callable[[Unit], None]) -> None:
-        """With the next piece, or at the latest when the subject is done."""
-        self._later.append(write)
+    def later(self, stream: str, page: int, mark: Reading | None) -> None:
+        """Its last page brought nothing: that is written with the next piece, or at the latest when
+        the subject is done."""
+        self.moved(stream)
+        self._empty[stream] = page
+        if mark is not None:
+            self._marks[stream] = mark
 
     @property
     def owing(self) -> bool:
-        return bool(self._later)
+        return bool(self._empty)
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
         """A unit that is committed by who opens it, with what had to be written meanwhile."""
         with self.hospital.unit() as unit:
-            for write in self._later:
-                write(unit)
+            if self._empty:
+                unit.runs.add_counts(self.run.id, {"pages": len(self._empty)})
+                unit.cursors.ended(self.run.id, self._empty)
+                unit.readings.put_many([*self._marks.values()])
             yield unit
-        self._later.clear()
+        self._empty.clear()
+        self._marks.clear()
