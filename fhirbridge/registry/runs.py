@@ -197,6 +197,15 @@ class Readings:
             )
         return {row.stream: row for row in found}
 
+    def beginning(self, connection_id: str, text: str) -> list[Reading]:
+        """Those of the connection whose stream begins so, in order."""
+        reading = tables.reading.c
+        rows = self.scope.select(tables.reading, Reading).where(
+            reading.connection_id == connection_id, reading.stream.startswith(text, autoescape=True)
+        )
+        found = self.scope.many(Reading, rows.order_by(reading.stream))
+        return [one for one in found if one.stream.startswith(text)]  # SQLite minds no case
+
     def put(
         self,
         connection_id: str,

@@ -158,6 +158,7 @@ class Pull:
             lambda unit: hospital.mappings,
             Selection(causes=frozenset({"not-found"}), messages=waits),
             actor=hospital.source,
+            units=hospital.unit,
         )
 
     def subject(self, subject: Subject) -> None:

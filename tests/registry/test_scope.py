@@ -224,6 +224,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "settled.known": (lambda u, h: u.settled.known("client:mirth", [("Condition", "src-1")]), {}),
     "settled.standing": (lambda u, h: u.settled.standing([h.origin.id]), {}),
     "settled.settle": (lambda u, h: u.settled.settle({h.origin.id: "unchanged:0"}), 0),
+    "readings.beginning": (lambda u, h: u.readings.beginning(h.connection.id, "x"), []),
     "readings.put_many": (
         lambda u, h: u.readings.put_many(
             [Reading(h.connection.id, "z", None, None, None, h.run.started_at)]
