@@ -12,7 +12,8 @@ import pytest
 from fhirbridge.formats import fhir_json
 from tests.sync import truth
 from tests.sync.ward import JSON, Ward, chart, match, page, patient
-from tests.web.sender import MRN
+from tests.web.sender import MRN, whose
+from tests.web.sender import score as asked
 
 
 def score(day: int, value: int = 2, **more: object) -> dict[str, object]:
@@ -308,3 +309,19 @@ def test_e20_an_identifier_that_moves_to_another_patient_is_told(ward: Ward) -> 
     run = ward.pull()
     assert run.state == "incomplete"
     assert any("Patient/p1 was this person" in one and "->" in one for one in run.reasons)
+
+
+def test_e20_after_a_merge_is_delivered_to_the_patient_who_stays(ward: Ward) -> None:
+    ward.pull()
+    ward.put({**patient("0815", "p2"), "active": True})
+    ward.put(merged("p2"))
+    ward.pull()
+    ward.push(asked(7, id="ours", subject=whose("4711"), effectiveDateTime="2026-03-01"))
+    assert ward.deliver().reasons == ()
+    (sent,) = [one for one in ward.there() if one["effectiveDateTime"] == "2026-03-01"]
+    assert sent["subject"]["reference"] == "Patient/p2"
+    ward.put(patient())  # the hospital takes it back: to nobody, until somebody says who that is
+    ward.pull()
+    ward.push(asked(3, id="more", subject=whose("4711"), effectiveDateTime="2026-03-02"))
+    assert ward.deliver().reasons
+    assert not [one for one in ward.there() if one["effectiveDateTime"] == "2026-03-02"]

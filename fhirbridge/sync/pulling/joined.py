@@ -15,7 +15,7 @@ from fhirbridge.registry.unit import Unit
 
 SAME = ("replaced-by", "replaces")
 Join = tuple[str, str]
-"""The Patient that bears the link, and the one that it leads to, by id."""
+"""The Patient who was merged away, and the one who stays, by id."""
 
 
 def links(patient: Any) -> Iterator[tuple[str, str]]:

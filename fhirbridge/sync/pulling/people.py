@@ -143,7 +143,7 @@ class People:
         body = (answer.body if answer else None) or {}
         back = [self.patient_id(other) for _, other in links(body)]
         if named == there and id in back:
-            self.join(id, there, body)
+            self.join(id, there, body, (id, there))
         else:
             cause = (
                 f"a reading of Patient/{id} is answered with Patient/{there}, and no link says why"
@@ -196,12 +196,12 @@ class People:
     def fetch(self, id: str, other: str, *, replaced: bool) -> None:
         answer, there = self.read(other)
         if there == other and answer is not None and answer.body is not None:
-            self.join(id, other, answer.body)
+            self.join(id, other, answer.body, (id, other) if replaced else (other, id))
         elif replaced:
             cause = f"Patient/{id} is replaced by Patient/{other}, which cannot be read"
             self.doubt(id, cause)
 
-    def join(self, id: str, other: str, body: Mapping[str, Any]) -> None:
+    def join(self, id: str, other: str, body: Mapping[str, Any], join: joined.Join) -> None:
         """Both are the subject, as a link says; its identifiers of the kinds that we know are kept
         beside the others."""
         round, subject = self.round, self.subject
@@ -225,7 +225,7 @@ class People:
                     actor = round.hospital.source
                     unit.audit.note("U", "pull.merge", actor=actor, entities=named)
                     unit.runs.add_counts(round.run.id, {"merges": 1})
-                joined.remember(unit, round.run.connection_id, subject, (id, other))
+                joined.remember(unit, round.run.connection_id, subject, join)
                 unit.commit()
                 return ""
 
