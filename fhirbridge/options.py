@@ -103,6 +103,12 @@ class ConnectionOptions:
     take_back: bool = _option(
         False, "what was delivered of who withdraws consent becomes entered-in-error there"
     )
+    # Whose certificates are believed.
+    ca_file: str = _option(
+        "",
+        "PEM file, on this machine, of the authority that signs the hospital's certificates;"
+        " believed of this connection's servers beside the public authorities",
+    )
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:

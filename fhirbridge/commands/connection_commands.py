@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, cast
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from fhirbridge.commands.shared import Workshop, pass_workshop
 from fhirbridge.options import ConnectionOptions
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
+from fhirbridge.servers import trust
 from fhirbridge.servers.auth import KINDS
 from fhirbridge.servers.login import ALGORITHMS
 from fhirbridge.servers.network import Network
@@ -47,6 +49,7 @@ connection.add_command(connection_key)
 @click.option("--alg", type=click.Choice(ALGORITHMS), help="of the key; else as the server says")
 @click.option("--token-auth", type=click.Choice(("basic", "post")), default="basic")
 @click.option("--network", "networks", multiple=True, help="private network where it stands")
+@click.option("--ca-file", default="", help="PEM file of the hospital's own authority")
 @pass_workshop
 def connection_add(
     workshop: Workshop,
@@ -61,13 +64,15 @@ def connection_add(
     alg: str | None,
     token_auth: str,
     networks: tuple[str, ...],
+    ca_file: str,
 ) -> None:
     """Add the FHIR server at BASE_URL under NAME."""
     method = cast(Literal["basic", "post"], token_auth)
     asked = onboard.Asked(auth, client_id, secret or "", token_url, scopes, alg or "", method)
     site = workshop.site(site_name)
-    options = ConnectionOptions().changed({"networks": ",".join(networks)})
-    network = Network.of(workshop.settings.networks, options.networks)
+    given = {"networks": ",".join(networks), "ca_file": ca_file and str(Path(ca_file).absolute())}
+    options = ConnectionOptions().changed(given)
+    network = Network.of(workshop.settings.networks, options.networks).believing(options.ca_file)
     there = origin(base_url)
     network.check_literal(there.host, there.server)
     with workshop.registry.read(site.id) as unit:
@@ -115,7 +120,7 @@ def connection_set(workshop: Workshop, name: str, given: tuple[str, ...], site_n
         held = unit.connections.by_name(name)
         texts = dict(one.split("=", 1) for one in given)
         options = ConnectionOptions.of(held.options).changed(texts)
-        Network.of(options.networks)
+        trust.context(Network.of(options.networks).believing(options.ca_file))
         unit.connections.set_options(held.id, options.kept())
         told = {"connection": held.id, "options": sorted(texts)}
         unit.audit.note("U", "connection.set", actor=COMMAND_LINE, entities=told)

@@ -5,7 +5,7 @@ have been read over all runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Select
 
 from fhirbridge.registry import tables
+from fhirbridge.registry.gathered import portions
 from fhirbridge.registry.scope import Scope, conflict, not_found
 
 RunKind = Literal["pull", "deliver"]
@@ -135,6 +136,10 @@ class Runs:
         return self.scope.select(tables.sync_run, Run)
 
 
+_STREAM = ("run_id", "stream")
+_TOLD = ("state", "next_url", "page", "updated_at")
+
+
 @dataclass(frozen=True, slots=True)
 class Cursors:
     scope: Scope
@@ -150,9 +155,22 @@ class Cursors:
     ) -> Cursor:
         made = Cursor(run_id, stream, state, next_url, page, self.scope.clock())
         values = {name: getattr(made, name) for name in Cursor.__slots__}
-        told = ("state", "next_url", "page", "updated_at")
-        self.scope.put(tables.cursor, once=("run_id", "stream"), told=told, **values)
+        self.scope.put(tables.cursor, once=_STREAM, told=_TOLD, **values)
         return made
+
+    def ended(self, run_id: str, pages: Mapping[str, int]) -> None:
+        """These streams are done, with so many pages each."""
+        now = self.scope.clock()
+        made = (Cursor(run_id, stream, "done", None, n, now) for stream, n in sorted(pages.items()))
+        rows = [{name: getattr(one, name) for name in Cursor.__slots__} for one in made]
+        self.scope.put_many(tables.cursor, rows, once=_STREAM, told=_TOLD)
+
+    def among(self, run_id: str, streams: Collection[str]) -> dict[str, Cursor]:
+        """Those of these streams that have one."""
+        found: list[Cursor] = []
+        for some in portions(streams):
+            found += self.scope.rows(tables.cursor, Cursor, run_id=run_id, stream=some)
+        return {row.stream: row for row in found}
 
     def of_run(self, run_id: str) -> dict[str, Cursor]:
         """By stream."""
@@ -170,6 +188,24 @@ class Readings:
         named = {"connection_id": connection_id, "stream": stream}
         return self.scope.row(tables.reading, Reading, **named)
 
+    def among(self, connection_id: str, streams: Collection[str]) -> dict[str, Reading]:
+        """Those of these streams that were read before."""
+        found: list[Reading] = []
+        for some in portions(streams):
+            found += self.scope.rows(
+                tables.reading, Reading, connection_id=connection_id, stream=some
+            )
+        return {row.stream: row for row in found}
+
+    def beginning(self, connection_id: str, text: str) -> list[Reading]:
+        """Those of the connection whose stream begins so, in order."""
+        reading = tables.reading.c
+        rows = self.scope.select(tables.reading, Reading).where(
+            reading.connection_id == connection_id, reading.stream.startswith(text, autoescape=True)
+        )
+        found = self.scope.many(Reading, rows.order_by(reading.stream))
+        return [one for one in found if one.stream.startswith(text)]  # SQLite minds no case
+
     def put(
         self,
         connection_id: str,
@@ -180,15 +216,15 @@ class Readings:
         full_in: str | None = None,
     ) -> None:
         """`full_at` and `full_in` stay as they were where they are not given."""
-        self.scope.put(
+        now = self.scope.clock()
+        self.put_many([Reading(connection_id, stream, since, full_at, full_in, now)])
+
+    def put_many(self, readings: Sequence[Reading]) -> None:
+        rows = [{name: getattr(one, name) for name in Reading.__slots__} for one in readings]
+        self.scope.put_many(
             tables.reading,
+            rows,
             once=("connection_id", "stream"),
             told=("since", "updated_at"),
             kept=("full_at", "full_in"),
-            connection_id=connection_id,
-            stream=stream,
-            since=since,
-            full_at=full_at,
-            full_in=full_in,
-            updated_at=self.scope.clock(),
         )

@@ -142,6 +142,21 @@ class Scope:
         statement = self._insert(table, once=once, told=told, kept=kept)
         self.connection.execute(statement, {"site_id": self.site_id, **values})
 
+    def put_many(
+        self,
+        table: Table,
+        rows: Sequence[dict[str, Any]],
+        *,
+        once: tuple[str, ...],
+        told: tuple[str, ...],
+        kept: tuple[str, ...] = (),
+    ) -> None:
+        """As `put`, of rows with the same columns, no two of which have the same `once`."""
+        if rows:
+            self._written(table)
+            statement = self._insert(table, once=once, told=told, kept=kept)
+            self.connection.execute(statement, [{"site_id": self.site_id, **row} for row in rows])
+
     def add_many(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
             self._written(table)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 
 from fhirbridge.registry import tables
 from fhirbridge.registry.gathered import portions
@@ -37,7 +37,9 @@ class Sightings:
             for some in portions(ids):
                 named = (origin.c.source == source, origin.c.resource_type == kind)
                 seen = self.scope.update(origin).where(*named, origin.c.source_id.in_(some))
-                known += self.scope.affected(seen.values(seen_in=run_id, missed=0))
+                # When a Patient was found last, its own reading says: more hangs on that.
+                now = {} if kind == "Patient" else {"seen_at": self.scope.clock()}
+                known += self.scope.affected(seen.values(seen_in=run_id, missed=0, **now))
         return known
 
     def belong(self, source: str, kind: str, ids: Collection[str], subject_id: str) -> int:
@@ -51,31 +53,36 @@ class Sightings:
             found += self.scope.affected(nobodys.values(subject_id=subject_id))
         return found
 
-    def miss(self, source: str, run_id: str, kind: str, subjects: Collection[str]) -> int:
-        """A complete reading of all that these subjects have of the type has ended; how many of
+    def miss(
+        self, source: str, run_id: str, kinds: Collection[str], subjects: Collection[str]
+    ) -> int:
+        """A complete reading of all that these subjects have of the types has ended; how many of
         them it has not found."""
         origin, unseen_now = tables.origin, 0
         for some in portions(subjects):
-            unseen = self.scope.update(origin).where(_unseen(source, run_id, kind, some))
+            unseen = self.scope.update(origin).where(_unseen(source, run_id, kinds, some))
             unseen_now += self.scope.affected(unseen.values(missed=origin.c.missed + 1))
         return unseen_now
 
     def missing(
-        self, source: str, run_id: str, kind: str, subjects: Collection[str]
+        self, source: str, run_id: str, kinds: Collection[str], subjects: Collection[str]
     ) -> list[Origin]:
         """Those that the run has not seen, and that have given something, or wait."""
         origin, link, held = tables.origin.c, tables.origin_record.c, tables.quarantine.c
         gave = select(link.origin_id).where(link.site_id == self.scope.site_id)
-        waits = select(held.source_id).where(
-            held.site_id == self.scope.site_id, held.state == "waiting", held.resource_type == kind
+        waits = exists().where(
+            held.site_id == self.scope.site_id,
+            held.state == "waiting",
+            held.resource_type == origin.resource_type,
+            held.source_id == origin.source_id,
         )
         found: list[Origin] = []
         for some in portions(subjects):
             rows = self.scope.select(tables.origin, Origin).where(
-                _unseen(source, run_id, kind, some),
-                or_(origin.id.in_(gave), origin.source_id.in_(waits)),
+                _unseen(source, run_id, kinds, some),
+                or_(origin.id.in_(gave), waits),
             )
-            found += self.scope.many(Origin, rows.order_by(origin.source_id))
+            found += self.scope.many(Origin, rows.order_by(origin.resource_type, origin.source_id))
         return found
 
     def missed(self, origin_id: str) -> int:
@@ -84,11 +91,13 @@ class Sightings:
         return found.missed if found else 0
 
 
-def _unseen(source: str, run_id: str, kind: str, subjects: Collection[str]) -> ColumnElement[bool]:
+def _unseen(
+    source: str, run_id: str, kinds: Collection[str], subjects: Collection[str]
+) -> ColumnElement[bool]:
     origin = tables.origin.c
     return and_(
         origin.source == source,
-        origin.resource_type == kind,
+        origin.resource_type.in_(sorted(kinds)),
         origin.subject_id.in_(subjects),
         or_(origin.seen_in.is_(None), origin.seen_in != run_id),
     )

@@ -169,6 +169,7 @@ origin = Table(
     *optional("subject_id", "record_id"),
     must("seen_at", Moment()),
     may("seen_in"),
+    may("settled"),
     # Complete readings in a row that did not find it.
     Column("missed", Integer, nullable=False, server_default="0"),
     primary("id"),

@@ -28,6 +28,7 @@ from fhirbridge.registry.resources import Resources
 from fhirbridge.registry.runs import Cursors, Readings, Runs
 from fhirbridge.registry.schedules import Schedules
 from fhirbridge.registry.scope import Scope
+from fhirbridge.registry.settled import Settled
 from fhirbridge.registry.sightings import Sightings
 from fhirbridge.registry.sites import Clients, Connections, Sites
 from fhirbridge.registry.smart import Assertions, Signers, Tokens
@@ -68,6 +69,7 @@ class Unit:
         self.cursors = Cursors(scope)
         self.readings = Readings(scope)
         self.sightings = Sightings(scope)
+        self.settled = Settled(scope)
         self.deliveries = Deliveries(scope)
         self.writability = Writability(scope)
         self.listings = Listings(scope)

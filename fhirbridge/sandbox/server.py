@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import signal
+import ssl
 import sys
 import threading
 import uuid
@@ -61,6 +62,7 @@ class Hospital:
     """The server and what it holds; one lock around every interaction.
 
     `stale_status` is the answer to a stale `If-Match`: HAPI's 409, or the 412 of the specification.
+    `tls` is its certificate, where it speaks https.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class Hospital:
         stale_status: int = 409,
         clock: Callable[[], datetime] = _now,
         new_id: Callable[[], str] = _uuid,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._lock = threading.RLock()
         self._token = token
         self.smart = smart
@@ -136,10 +140,13 @@ class Hospital:
         """Serve in a thread of its own; the base URL."""
         clock = {"date_time_string": lambda *_: http_date(self._store.now())}
         handler = type("_Timed", (_Quiet,), clock)  # the Date header is of its own clock
-        self._server = make_server(host, port, self.app, threaded=True, request_handler=handler)
+        self._server = make_server(
+            host, port, self.app, threaded=True, request_handler=handler, ssl_context=self._tls
+        )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
-        return f"http://{host}:{self._server.server_port}/fhir"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{host}:{self._server.server_port}/fhir"
 
     def stop(self) -> None:
         if self._server and self._thread:

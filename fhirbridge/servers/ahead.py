@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -48,25 +48,43 @@ class _Shelf(Generic[Item]):
                 return True
         return False
 
-    def __iter__(self) -> Iterator[Item]:
+    def start(self) -> None:
         self._thread.start()
-        try:
-            while not isinstance(made := self._made.get(), _End):
-                yield made
-            if made.fault is not None:
-                raise made.fault
-        finally:
-            self._left.set()
-            self._thread.join()
+
+    def leave(self) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Item]:
+        while not isinstance(made := self._made.get(), _End):
+            yield made
+        if made.fault is not None:
+            raise made.fault
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def ahead(
+    items: Iterable[Item], *, more: Callable[[Item], bool] = lambda _: True
+) -> Iterator[Item]:
     """The items in their order, made in a thread of their own, one ahead of who reads them.
 
-    What ends them there is raised here, after the items before it. Who leaves early ends the
-    thread, when the item in the making is there.
+    The first is made here; where there is not `more` after it, so are all. What ends them in the
+    thread is raised here, after the items before it. Who leaves early ends the thread, when the
+    item in the making is there.
 
     >>> list(ahead(iter("ab")))
     ['a', 'b']
     """
-    return iter(_Shelf(items))
+    made = iter(items)
+    for first in made:
+        if not more(first):
+            yield first
+            yield from made
+            return
+        shelf = _Shelf(made)
+        shelf.start()
+        try:
+            yield first
+            yield from shelf
+        finally:
+            shelf.leave()
+        return

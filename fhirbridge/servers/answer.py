@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhirbridge.formats import fhir_json
+from fhirbridge.formats import fhir_json, judged_json
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.servers.origin import origin
 from fhirbridge.servers.wire import Lost, Reply
@@ -106,7 +106,7 @@ def _resource(reply: Reply, server: str) -> dict[str, Any]:
         told = kind if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", kind) else "an unknown kind"
         raise _remote(f"the server answered {reply.status} with {told}, no FHIR JSON", server)
     try:
-        body = fhir_json.parse(reply.raw)
+        body = judged_json.parse(reply.raw)
     except BridgeError as fault:
         found = fault.issues[0]
         cause = f"the server's answer is truncated or no JSON ({found.place or found.category})"

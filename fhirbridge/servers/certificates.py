@@ -7,9 +7,8 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.servers import trust
 from fhirbridge.servers.network import Forbidden, Network, forbidden
 from fhirbridge.servers.origin import origin
 
@@ -43,7 +42,7 @@ def certificate(base_url: str, network: Network, *, seconds: float) -> Certifica
     there = origin(base_url)
     if there.scheme != "https":
         return None
-    context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    context = trust.context(network)
     address = (addresses(base_url, network)[0], there.port)
     try:
         with (
@@ -52,8 +51,7 @@ def certificate(base_url: str, network: Network, *, seconds: float) -> Certifica
         ):
             shown, protocol = wrapped.getpeercert() or {}, wrapped.version() or ""
     except ssl.SSLCertVerificationError as fault:
-        cause = f"the server's certificate is not trusted: {fault.verify_message.rstrip('.')}"
-        raise _tls(cause, "renew it, or send its whole chain", there.server) from None
+        raise BridgeError(trust.distrusted(fault, there.server)) from None
     except ssl.SSLError as fault:
         cause = f"there is no TLS: {(fault.reason or 'unknown').lower().replace('_', ' ')}"
         raise _tls(cause, "check that the port speaks https", there.server) from None

@@ -44,7 +44,7 @@ def connect(
 ) -> Server:
     """`networks`: those of the settings, beside the connection's own. Sends nothing yet."""
     options = kept.options
-    network = Network.of(networks, options.networks)
+    network = Network.of(networks, options.networks).believing(options.ca_file)
     manners = Manners.of(
         requests_per_second=options.requests_per_second, longest_wait=options.longest_wait
     )

@@ -20,6 +20,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from fhirbridge.servers import trust
 from fhirbridge.servers.network import Forbidden, Network
 
 Allowed = Callable[[str, int], tuple[str, ...]]
@@ -34,6 +35,8 @@ class Guarded(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        if self._network.authorities:
+            kwargs["ssl_context"] = trust.context(self._network)
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _pools(self._network, self._seconds)
 

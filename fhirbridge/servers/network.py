@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -46,9 +46,11 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """`allowed`: the private networks that may be asked, beside all public addresses."""
+    """`allowed`: the private networks that may be asked, beside all public addresses.
+    `authorities`: a PEM file of those whose certificates are believed, beside the public ones."""
 
     allowed: tuple[Range, ...] = ()
+    authorities: str = ""
 
     @classmethod
     def of(cls, *texts: str) -> Network:
@@ -59,6 +61,9 @@ class Network:
         except ValueError as fault:
             cause, remedy = f"'{', '.join(words)}' holds no network", "write it as 10.20.0.0/16"
             raise BridgeError(Issue("value", cause, remedy)) from fault
+
+    def believing(self, ca_file: str) -> Network:
+        return replace(self, authorities=ca_file)
 
     def refused(self, address: Address) -> str:
         """Why this address is not asked; empty where it may be.

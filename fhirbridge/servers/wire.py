@@ -18,6 +18,7 @@ import requests
 import urllib3
 
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.servers import trust
 from fhirbridge.servers.guarded import Guarded, Overdue
 from fhirbridge.servers.network import Forbidden, Network, forbidden
 from fhirbridge.servers.origin import origin
@@ -204,11 +205,9 @@ def _told(fault: Exception, server: str) -> BridgeError:
     for root in roots:
         if isinstance(root, Forbidden):
             return forbidden(str(root), server)
-    if among(ssl.SSLCertVerificationError):
-        issue = _transient(
-            "the server's certificate is not trusted", "check host name, clock and CA", server
-        )
-        return Distrusted(issue)
+    for root in roots:
+        if isinstance(root, ssl.SSLCertVerificationError):
+            return Distrusted(trust.distrusted(root, server))
     if among(socket.gaierror, urllib3.exceptions.NameResolutionError):
         return Unreached(
             _transient("the host name cannot be resolved", "check the URL and DNS", server)

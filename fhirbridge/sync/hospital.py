@@ -10,6 +10,7 @@ from typing import Literal
 
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.options import ConnectionOptions
+from fhirbridge.outcome import Issue
 from fhirbridge.registry.runs import Run
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
@@ -93,13 +94,19 @@ class Hospital:
         return frozenset(
             held.source_id
             for held in unit.quarantine.waiting(limit=1_000_000)
-            if held.resource_type == "Patient" and held.part == 0 and held.source_id
+            if held.resource_type == "Patient" and held.source_id
+            if held.part == 0 or any(map(_of_whom, held.issues))
             if self.sent(unit, held.message_id)
         )
 
     def sent(self, unit: Unit, message_id: str) -> bool:
         message = unit.messages.get(message_id)
         return message is not None and message.source == self.source
+
+
+def _of_whom(issue: Issue) -> bool:
+    """Of the Patient as a whole, not of a field of it: who that is."""
+    return issue.category == "conflict" and not issue.expression
 
 
 def server_of(connection: Connection, settings: Settings) -> Server:

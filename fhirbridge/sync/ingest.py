@@ -50,11 +50,13 @@ class Incoming:
 @dataclass(frozen=True, slots=True)
 class Ingested:
     """`fresh` is False where the same message had come before and its receipt is told again;
-    `made` is what the bytes say, empty where they are none of their kind."""
+    `made` is what the bytes say, empty where they are none of their kind; `leaning` are the
+    positions whose reading hung on other records."""
 
     receipt: Receipt
     fresh: bool
     made: Mapping[str, Any]
+    leaning: frozenset[int] = frozenset()
 
 
 def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
@@ -70,7 +72,7 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
     if message.sha256 != sha256:
         cause = "this idempotency key came before with another body"
         raise BridgeError(Issue("business-rule", cause, "use a new key for a new message"))
-    receipt = None if fresh else unit.receipts.of_message(message.id)
+    receipt, leaning = None if fresh else unit.receipts.of_message(message.id), frozenset[int]()
     partly = message.state in (REDACTED, ERASED)
     refused = receipt is not None and receipt.state == "refused"
     # Its sender has it still: where consent is given by now, it is kept as it came. What was
@@ -83,11 +85,11 @@ def ingest(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Ingested:
         opening = _Opening(
             message, made, incoming.base, incoming.asked, again=partly, first=receipt is None
         )
-        receipt = _work_off(unit, mappings, opening)
+        receipt, leaning = _work_off(unit, mappings, opening)
     event = "pull" if message.kind in ("page", "ndjson") else "push"
     _tell(unit, message, receipt, event if fresh else "repeat")
     unit.flush()
-    return Ingested(receipt, fresh, {} if isinstance(made, BridgeError) else made)
+    return Ingested(receipt, fresh, {} if isinstance(made, BridgeError) else made, leaning)
 
 
 def preview(unit: Unit, mappings: MappingSet, incoming: Incoming) -> Receipt:
@@ -122,7 +124,8 @@ def work_off(unit: Unit, mappings: MappingSet, message: Message, *, base: str = 
     """
     if message.state == ERASED and (before := unit.receipts.of_message(message.id)):
         return before
-    return _work_off(unit, mappings, _Opening(message, _parsed(message.kind, message.body), base))
+    opening = _Opening(message, _parsed(message.kind, message.body), base)
+    return _work_off(unit, mappings, opening)[0]
 
 
 def _key(unit: Unit, incoming: Incoming, made: Mapping[str, Any] | BridgeError) -> str:
@@ -159,7 +162,10 @@ def _parsed(kind: str, body: bytes) -> Mapping[str, Any] | BridgeError:
         return fault
 
 
-def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
+def _work_off(
+    unit: Unit, mappings: MappingSet, opening: _Opening
+) -> tuple[Receipt, frozenset[int]]:
+    """The receipt, and the positions whose reading hung on other records."""
     issues: tuple[Issue, ...] = ()
     message = opening.message
     before = None if opening.first else unit.receipts.of_message(message.id)
@@ -191,4 +197,5 @@ def _work_off(unit: Unit, mappings: MappingSet, opening: _Opening) -> Receipt:
         created_at=unit.now(),
         entries=tuple(told),
     )
-    return unit.receipts.save(receipt) if before else unit.receipts.first(receipt)
+    stored = unit.receipts.save(receipt) if before else unit.receipts.first(receipt)
+    return stored, frozenset(work.reader.leaning)

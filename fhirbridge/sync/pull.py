@@ -158,12 +158,14 @@ class Pull:
             lambda unit: hospital.mappings,
             Selection(causes=frozenset({"not-found"}), messages=waits),
             actor=hospital.source,
+            units=hospital.unit,
         )
 
     def subject(self, subject: Subject) -> None:
         round = self.round
         before = len(round.reasons)
         patients = People(round, subject).find()
+        round.streams.know(self.streams(subject, self.types, patients))
         everything = self.hospital.options.pull == search.EVERYTHING
         read: list[str] = []
         for kind in self.types:
@@ -178,18 +180,21 @@ class Pull:
             for patient in patients:
                 search.read(round, search.by_type(round, subject, kind, patient))
             read.append(kind)
-        if len(round.reasons) == before:  # of an incomplete reading nothing is concluded
-            for kind in read:
-                if patients and self.whole(subject, kind, patients, everything=everything):
-                    stream = f"{subject.study_id}/{kind}/found"
-                    gone.reconcile(round, [subject], kind, stream=stream)
+        if patients and len(round.reasons) == before:
+            # Of an incomplete reading nothing is concluded.
+            whole = [kind for kind in read if self.whole(subject, kind, patients)]
+            if whole:
+                gone.reconcile(round, [subject], whole, stream=f"{subject.study_id}/found")
+        round.settle()
 
-    def whole(self, subject: Subject, kind: str, patients: list[str], *, everything: bool) -> bool:
+    def whole(self, subject: Subject, kind: str, patients: list[str]) -> bool:
         """Whether this run has read all that the subject's Patients have of the type."""
-        name = search.EVERYTHING if everything and kind != "Consent" else kind
-        streams = [search.stream_of(subject, name, patient) for patient in patients]
-        readings = [search.reading(self.round, stream) for stream in streams]
-        return all(one is not None and one.full_in == self.round.run.id for one in readings)
+        return all(map(self.round.streams.is_whole, self.streams(subject, [kind], patients)))
+
+    def streams(self, subject: Subject, kinds: list[str], patients: list[str]) -> list[str]:
+        everything = self.hospital.options.pull == search.EVERYTHING
+        names = {search.EVERYTHING if everything and k != "Consent" else k: None for k in kinds}
+        return [search.stream_of(subject, name, patient) for name in names for patient in patients]
 
     def may(self, subject: Subject) -> bool:
         """Looked at anew before each search: a page may have brought a Consent."""

@@ -50,6 +50,8 @@ class Reader:
     targets: Targets = field(init=False)
     ahead: dict[int, list[Decoded]] = field(init=False, default_factory=dict)  # by position
     named: dict[int, str] = field(init=False, default_factory=dict)  # by position
+    leaning: set[int] = field(init=False, default_factory=set)
+    """Positions of what refers to other records: what it says may be otherwise once they are."""
     waits: set[tuple[str | None, str | None]] = field(init=False, default_factory=set)
     """Types and ids of what waits, of any source."""
 
@@ -60,6 +62,7 @@ class Reader:
         self, told: ReceiptEntry, entry: Entry, resource: Mapping[str, Any], origin: Origin
     ) -> list[Line]:
         def refer(reference: str) -> Mapping[str, str] | None:
+            self.leaning.add(entry.position)
             subject = self.holder(entry, resource)
             return self.targets.records(reference, subject) if subject else None
 

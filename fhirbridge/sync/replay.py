@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fhirbridge.mapping.spec import MappingSet
@@ -23,6 +24,7 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import ingest
 
 Mappings = Callable[[Unit], MappingSet]
+Units = Callable[[], AbstractContextManager[Unit]]
 Tell = Callable[["Outcome"], None]
 
 
@@ -107,13 +109,15 @@ def replay(
     most: int | None = None,
     tell: Tell = lambda outcome: None,
     request_id: str | None = None,
+    units: Units | None = None,
 ) -> Report:
-    """Raises `BridgeError` (not-found) for a message that is not there, before any is read."""
+    """Raises `BridgeError` (not-found) for a message that is not there, before any is read. `units`
+    opens the transactions of whoever may write only while a lease is held."""
     with registry.read(site_id) as unit:
         waited = unit.quarantine.count_waiting()
         chosen = selected(unit, selection)
     outcomes = []
-    by = _By(registry, site_id, actor, request_id)
+    by = _By(units or partial(registry.unit, site_id, request_id=request_id), actor)
     for message_id in chosen[:most]:
         made = _message(by, mappings, message_id, rehearse=rehearse)
         outcomes.append(made)
@@ -158,17 +162,10 @@ def _mark(unit: Unit, message_id: str) -> tuple[datetime, str]:
 
 @dataclass(frozen=True, slots=True)
 class _By:
-    """In whose name the messages are read."""
+    """In whose name the messages are read, and in which transactions."""
 
-    registry: Registry
-    site_id: str
+    unit: Units
     actor: str
-    request_id: str | None
-
-    @contextmanager
-    def unit(self) -> Iterator[Unit]:
-        with self.registry.unit(self.site_id, request_id=self.request_id) as unit:
-            yield unit
 
 
 def _message(by: _By, mappings: Mappings, message_id: str, *, rehearse: bool) -> Outcome:

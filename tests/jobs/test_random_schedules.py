@@ -1,5 +1,5 @@
-"""Random schedules: pushes, hospital's changes, jobs, deaths, clocks and withdrawals in any order;
-after a full pull the registry is what was said, and nothing is doubled.
+"""Random schedules: pushes, a hospital's changes, deletions, merges and merges taken back, jobs,
+deaths, clocks and withdrawals in any order; after a full pull the registry is what was said, and nothing is doubled.
 
 `--schedules N` tries N of them, each of 50 steps; `--schedule-seed S` those of a run that failed.
 All persons and values are made up.
@@ -67,6 +67,8 @@ class Schedules(RuleBasedStateMachine):
         self.ward.enrol("S-2", "4712")
         self.charted: dict[tuple[str, str], int] = {}  # what the hospital says, by subject and day
         self.pushed: dict[tuple[str, str], int] = {}  # what was acknowledged
+        self.patients = {who: id for who, (_, id) in PEOPLE.items()}  # those that bear the charts
+        self.apart: set[str] = set()  # whose merge the hospital has taken back
         self.left: dict[str, Any] = {}  # of who has withdrawn, what was held then
         self.workers = 0
 
@@ -84,9 +86,36 @@ class Schedules(RuleBasedStateMachine):
     def chart(self, who: str, day: int, value: int) -> None:
         """The hospital's staff write a score, or correct one."""
         at = f"2026-02-{day:02}"
-        told = {"patient": PEOPLE[who][1], "effectiveDateTime": at}
+        told = {"patient": self.patients[who], "effectiveDateTime": at}
         self.ward.put(chart(f"{who}-{day}", value, **told))
         self.charted[who, at] = value
+
+    @rule(who=WHO, day=DAYS)
+    def delete(self, who: str, day: int) -> None:
+        if self.charted.pop((who, f"2026-02-{day:02}"), None) is not None:
+            self.ward.delete(f"Observation/{who}-{day}")
+
+    @rule(who=WHO)
+    def merge(self, who: str) -> None:
+        """Into a Patient whom nobody knows, with all that is charted; or once more, as before."""
+        number, id = PEOPLE[who]
+        other = {**patient(f"9{number}", f"{id}-new"), "active": True}
+        link = [{"type": "replaced-by", "other": {"reference": f"Patient/{id}-new"}}]
+        self.ward.put(other)
+        self.ward.put({**patient(number, id), "active": False, "link": link})
+        self.patients[who] = f"{id}-new"
+        self.apart.discard(who)
+        for (one, at), value in [*self.charted.items()]:
+            if one == who:
+                self.chart(who, int(at[-2:]), value)
+
+    @rule(who=WHO)
+    def take_the_merge_back(self, who: str) -> None:
+        """Alone: the charts stay where they are, and are whose, nobody can say."""
+        number, id = PEOPLE[who]
+        if self.patients[who] != id:
+            self.ward.put(patient(number, id))
+            self.apart.add(who)
 
     @rule(who=WHO, day=DAYS, value=VALUES)
     def push(self, who: str, day: int, value: int) -> None:
@@ -157,6 +186,8 @@ class Schedules(RuleBasedStateMachine):
     def settled(self) -> None:
         """What stands open is done, then all is asked for once more, and sent."""
         self.ward.sandbox._faults.__init__()  # type: ignore[misc]
+        for who in sorted(self.apart):
+            self.merge(who)
         for kind in ("", "full", "deliver"):
             if kind:
                 self.ask(kind)

@@ -124,7 +124,7 @@ def furnish(unit: Unit) -> House:
     run = unit.runs.start(connection.id, "pull")
     unit.cursors.put(run.id, "S-1/Condition", state="open", next_url="http://h/2", page=1)
     unit.readings.put(connection.id, "x", since=unit.now())
-    unit.sightings.miss("client:mirth", run.id, "Condition", [subject.id])
+    unit.sightings.miss("client:mirth", run.id, ["Condition"], [subject.id])
     unit.deliveries.put(
         connection.id, resource.id, state="sent", attempts=1, sent_sha256=resource.sha256,
         remote_id="77", sent_body={"resourceType": "Condition"}, cause="asked-to-wait",

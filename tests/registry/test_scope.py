@@ -16,6 +16,7 @@ from fhirbridge.registry.origins import Origin
 from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.records import Name, Record
 from fhirbridge.registry.resources import ResourceRow
+from fhirbridge.registry.runs import Reading
 from fhirbridge.registry.traces import EntryOf
 from tests.registry.filled import LATER, MRN, SIGN, House, furnish, put, save
 
@@ -209,11 +210,11 @@ ASKS: dict[str, tuple[Ask, object]] = {
         0,
     ),
     "sightings.miss": (
-        lambda u, h: u.sightings.miss("client:mirth", "run", "Condition", [h.subject.id]),
+        lambda u, h: u.sightings.miss("client:mirth", "run", ["Condition"], [h.subject.id]),
         0,
     ),
     "sightings.missing": (
-        lambda u, h: u.sightings.missing("client:mirth", "run", "Condition", [h.subject.id]),
+        lambda u, h: u.sightings.missing("client:mirth", "run", ["Condition"], [h.subject.id]),
         [],
     ),
     "sightings.missed": (lambda u, h: u.sightings.missed(h.origin.id), 0),
@@ -221,6 +222,19 @@ ASKS: dict[str, tuple[Ask, object]] = {
         lambda u, h: u.cursors.put(h.run.id, "x", state="open", next_url=None, page=0),
         "not-found",
     ),
+    "settled.known": (lambda u, h: u.settled.known("client:mirth", [("Condition", "src-1")]), {}),
+    "settled.standing": (lambda u, h: u.settled.standing([h.origin.id]), {}),
+    "settled.settle": (lambda u, h: u.settled.settle({h.origin.id: "unchanged:0"}), 0),
+    "readings.beginning": (lambda u, h: u.readings.beginning(h.connection.id, "x"), []),
+    "readings.put_many": (
+        lambda u, h: u.readings.put_many(
+            [Reading(h.connection.id, "z", None, None, None, h.run.started_at)]
+        ),
+        "not-found",
+    ),
+    "cursors.ended": (lambda u, h: u.cursors.ended(h.run.id, {"x": 1}), "not-found"),
+    "cursors.among": (lambda u, h: u.cursors.among(h.run.id, ["S-1/Condition"]), {}),
+    "readings.among": (lambda u, h: u.readings.among(h.connection.id, ["x"]), {}),
     "cursors.of_run": (lambda u, h: u.cursors.of_run(h.run.id), {}),
     "deliveries.outstanding": (lambda u, h: u.deliveries.outstanding(h.connection.id), "not-found"),
     "deliveries.gone": (lambda u, h: u.deliveries.gone(h.connection.id), "not-found"),

@@ -459,3 +459,27 @@ def test_the_pull_is_the_same_by_every_way(ward: Ward) -> None:
         assert Pull(ward.hospital, 3, full=True).run().state == "complete"
         found.append(ward.state())
     assert all(one == found[0] for one in found)
+
+
+def test_e20_a_merge_within_an_export_is_followed(ward: Ward, tmp_path: Path) -> None:
+    """The Patient that takes over is a stranger until then, and his older scores come, too."""
+    ward.put(patient("0815", "p2"))
+    ward.put(score(7, subject={"reference": "Patient/p2"}))
+    ward.set(pull="export-patients")
+    assert ward.pull().state == "complete"
+    link = [{"type": "replaced-by", "other": {"reference": "Patient/p2"}}]
+    ward.put({**patient(), "active": False, "link": link})
+    later(ward, ward.registry.now() + timedelta(minutes=20))
+    ward.put(score(8, subject={"reference": "Patient/p2"}))
+    run = ward.pull()
+    assert (run.state, run.counts["merges"]) == ("complete", 1)
+    held = {one["assessed_on"][-2:] for one in ward.records()}
+    assert held == {"01", "02", "03", "04", "05", "07", "08"}
+    truth.nothing_of_others(ward, "stranger")
+
+    ward.put(patient())  # and the hospital takes it back
+    ward.put(score(9, subject={"reference": "Patient/p2"}))
+    run = ward.pull()
+    assert run.state == "incomplete"
+    assert any("taken back" in one for one in run.reasons)
+    assert len(ward.records()) == 7

@@ -12,7 +12,8 @@ import pytest
 from fhirbridge.formats import fhir_json
 from tests.sync import truth
 from tests.sync.ward import JSON, Ward, chart, match, page, patient
-from tests.web.sender import MRN
+from tests.web.sender import MRN, whose
+from tests.web.sender import score as asked
 
 
 def score(day: int, value: int = 2, **more: object) -> dict[str, object]:
@@ -273,3 +274,54 @@ def test_the_identifiers_of_a_merge_are_of_a_kind_that_is_enrolled(ward: Ward) -
     run = ward.pull()
     assert any("no identifier that we know" in reason for reason in run.reasons)
     assert MRN not in str(run.reasons)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_e20_a_merge_that_is_taken_back_is_told_and_nothing_more_is_read(
+    ward: Ward, active: bool
+) -> None:
+    ward.pull()
+    ward.put({**patient("0815", "p2"), "active": True})
+    ward.put(merged("p2"))
+    ward.put(score(4, subject={"reference": "Patient/p2"}))
+    assert ward.pull().state == "complete"
+    ward.put({**patient(), "active": active})
+    ward.put(score(5, subject={"reference": "Patient/p2"}))
+    for _ in range(2):  # it stays so until somebody has settled it
+        run = ward.pull()
+        assert run.state == "incomplete"
+        told = [one for one in run.reasons if "taken back" in one]
+        assert told
+        assert "->" in told[0]
+        assert days(ward) == ["01", "02", "03", "04"]
+        assert [one.source_id for one in ward.held()] == ["p1"]
+    ward.put(merged("p2"))  # the hospital meant it
+    assert ward.pull().state == "complete"
+    assert days(ward)[-1] == "05"
+    assert ward.held() == []
+
+
+def test_e20_an_identifier_that_moves_to_another_patient_is_told(ward: Ward) -> None:
+    ward.pull()
+    ward.put({**patient("9999"), "active": True})
+    ward.put(patient("4711", "p9"))
+    ward.put(score(5, subject={"reference": "Patient/p9"}))
+    run = ward.pull()
+    assert run.state == "incomplete"
+    assert any("Patient/p1 was this person" in one and "->" in one for one in run.reasons)
+
+
+def test_e20_after_a_merge_is_delivered_to_the_patient_who_stays(ward: Ward) -> None:
+    ward.pull()
+    ward.put({**patient("0815", "p2"), "active": True})
+    ward.put(merged("p2"))
+    ward.pull()
+    ward.push(asked(7, id="ours", subject=whose("4711"), effectiveDateTime="2026-03-01"))
+    assert ward.deliver().reasons == ()
+    (sent,) = [one for one in ward.there() if one["effectiveDateTime"] == "2026-03-01"]
+    assert sent["subject"]["reference"] == "Patient/p2"
+    ward.put(patient())  # the hospital takes it back: to nobody, until somebody says who that is
+    ward.pull()
+    ward.push(asked(3, id="more", subject=whose("4711"), effectiveDateTime="2026-03-02"))
+    assert ward.deliver().reasons
+    assert not [one for one in ward.there() if one["effectiveDateTime"] == "2026-03-02"]

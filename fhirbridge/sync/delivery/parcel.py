@@ -20,6 +20,7 @@ from fhirbridge.sync.delivery.dressed import dressed
 from fhirbridge.sync.delivery.wanted import mapping_of
 from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.project import logical, places_of, target_of
+from fhirbridge.sync.pulling.joined import known
 
 _VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 
@@ -87,8 +88,11 @@ class Packer:
         self, unit: Unit, row: ResourceRow, delivery: Delivery | None, subject: Subject
     ) -> Parcel | Stays:
         seen = self.hospital.patient_ids(unit, subject, since=self.since)
-        patients = [id for id in seen if id not in self.doubtful]
-        if len(patients) != 1 or len(seen) != 1:
+        joins = known(unit, self.hospital.connection.id, subject)
+        away = {gone for gone, _ in joins}
+        sure = self.doubtful.isdisjoint(seen)
+        patients = [id for id in seen if sure and id not in away]
+        if len(patients) != 1:
             told = f"{len(patients)} patients are known there for {subject.study_id}"
             reason = f"{subject.study_id}: {len(patients)} patients there; pull first"
             return Stays("withheld", told, reason)

@@ -20,7 +20,8 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.bulk import NDJSON, Expired, Export, File, Manifest, Wait
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.pulling import gone
-from fhirbridge.sync.pulling.files import Lines, rejected, remarks_of, tombstones
+from fhirbridge.sync.pulling.files import LINKED, Lines, rejected, remarks_of, tombstones
+from fhirbridge.sync.pulling.people import People
 from fhirbridge.sync.pulling.round import Place, Round, repeated, unserved
 from fhirbridge.sync.pulling.search import stamp
 
@@ -58,6 +59,7 @@ class _Exported:
     subjects: list[Subject]
     types: list[str]
     seen: set[tuple[str, str]] = field(default_factory=set)
+    linked: list[Subject] = field(default_factory=list)
     url: str = ""
 
     @property
@@ -78,15 +80,18 @@ class _Exported:
                 raise
             round.reason(f"{STREAM}: {fault.issues[0].sentence()}")
             self.forget()
-            return new
+            return self.to_read(new)
         whole = len(round.reasons) == before
         if whole and since is None:
-            for kind in self.types:
-                gone.reconcile(round, self.subjects, kind, stream=f"{STREAM}/{kind}/found")
+            gone.reconcile(round, self.subjects, self.types, stream=f"{STREAM}/found")
         if whole:
             self.finish(manifest, new)
         self.server.end(self.url)
-        return new
+        return self.to_read(new)
+
+    def to_read(self, new: list[Subject]) -> list[Subject]:
+        """By searches, beside what the export brought."""
+        return [*new, *(one for one in self.linked if one not in new)]
 
     def taken(self, since: str | None) -> Manifest:
         """All files. Of one that is there no more the manifest is asked for again, as it may have
@@ -206,8 +211,12 @@ class _Exported:
         repeated(store)
 
     def files(self, manifest: Manifest) -> None:
+        followed = False
         listed = sorted(enumerate(manifest.output), key=lambda one: _ORDER.get(one[1].kind, 9))
         for number, file in listed:
+            if file.kind != "Patient" and not followed:
+                self.follow()
+                followed = True
             if file.kind in ("Patient", *self.types):
                 self.file(number, file, manifest)
         for file in manifest.deleted:
@@ -230,6 +239,16 @@ class _Exported:
             seen = lines.take()
             if manifest.deleted:
                 self.seen |= seen
+
+    def follow(self) -> None:
+        """By searches of their identifiers, as links lead to Patients whom nobody knows yet. What
+        such a one has may be older than what this export brings: the subject is read in full."""
+        with self.round.hospital.reading() as unit:
+            run = unit.runs.get(self.round.run.id)
+        told = {line.partition(":")[0] for line in (run.facts if run else {}).get(LINKED, ())}
+        self.linked = [one for one in self.subjects if one.study_id in told]
+        for subject in self.linked:
+            People(self.round, subject).find()
 
     def fetched(
         self, file: File, manifest: Manifest, spool: BinaryIO, *, kind: str

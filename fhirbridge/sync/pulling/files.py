@@ -17,12 +17,14 @@ from fhirbridge.formats import judged_json, ndjson
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.bulk import unpacked
+from fhirbridge.sync.pulling.joined import known, links
 from fhirbridge.sync.pulling.others import Cohort
 from fhirbridge.sync.pulling.round import Place, Round, Taken, repeated
 from fhirbridge.sync.source import remarks
 
 _LINES = 200  # of one message
 _BYTES = 8 << 20
+LINKED = "linked"  # a fact of a run
 _LOOK = 500  # lines that are looked through at once
 
 
@@ -109,6 +111,8 @@ class Lines:
     begin: int = 0
     held: list[tuple[bytes, Any]] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)
+    linked: set[str] = field(default_factory=set)
+    """Study ids of those whose Patients are linked to others, or were."""
     size: int = 0
     foreign: int = 0
 
@@ -134,7 +138,16 @@ class Lines:
                 resource = _loosely(raw)
                 if cohort.others(resource):
                     self.foreign += 1
-                else:
+                    continue
+                subjects = cohort.subjects(resource)
+                if self.kind == "Patient":
+                    for one in subjects:
+                        if any(links(resource)) or known(unit, self.round.run.connection_id, one):
+                            self.linked.add(one.study_id)
+                # Who somebody is has to be settled first; the run is incomplete for it.
+                if self.kind == "Patient" or not any(
+                    one.study_id in self.round.unsure for one in subjects
+                ):
                     self.held.append((raw, resource))
                     self.size += len(raw)
 
@@ -175,6 +188,11 @@ class Lines:
     def strangers(self, foreign: int, unit: Unit, taken: Taken) -> None:
         if foreign:
             unit.runs.add_counts(self.round.run.id, {"foreign": foreign})
+        if self.linked:  # a run that is taken up does not look through these lines again
+            run = unit.runs.get(self.round.run.id)
+            told = {*(run.facts if run else {}).get(LINKED, ())}
+            told |= {f"{study_id}: linked" for study_id in self.linked}
+            unit.runs.tell(self.round.run.id, {LINKED: sorted(told)})
 
     def end(self, number: int) -> None:
         """Nothing of the file's end was to be kept."""

@@ -27,21 +27,23 @@ MOVED = "is another person's at its source"
 MISSING = "not found by two complete readings of its source"
 
 
-def reconcile(round: Round, subjects: Collection[Subject], kind: str, *, stream: str) -> None:
-    """After a complete reading of all that these subjects have of the type."""
+def reconcile(
+    round: Round, subjects: Collection[Subject], kinds: Collection[str], *, stream: str
+) -> None:
+    """After a complete reading of all that these subjects have of the types."""
     if round.done(stream):
         return
     hospital, ids = round.hospital, [one.id for one in subjects]
 
     def store() -> None:
-        with hospital.unit() as unit:
-            unit.sightings.miss(hospital.source, round.run.id, kind, ids)
+        with round.streams.unit() as unit:
+            unit.sightings.miss(hospital.source, round.run.id, kinds, ids)
             round.put(unit, Place(stream, "done", None, 0))
             unit.commit()
 
     repeated(store)
     with hospital.reading() as unit:
-        missing = unit.sightings.missing(hospital.source, round.run.id, kind, ids)
+        missing = unit.sightings.missing(hospital.source, round.run.id, kinds, ids)
     for origin in missing:
         why = ask(round, origin)
         if why:

@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fhirbridge.registry.subjects import Subject
 from fhirbridge.sync.consent import Gate
-from fhirbridge.sync.mentions import within
+from fhirbridge.sync.mentions import Mention, within
 from fhirbridge.sync.whose import Whose
 
 
@@ -24,13 +25,14 @@ class Cohort:
     def __post_init__(self) -> None:
         self.gate = Gate(self.whose)
 
+    def subjects(self, resource: Any) -> list[Subject]:
+        """Of whom of the study it speaks."""
+        found = (self.whose.who(mention) for mention in _named(resource))
+        return [*{one.id: one for one in found if one is not None}.values()]
+
     def others(self, resource: Any) -> bool:
-        named = [*within(resource)]
-        person = isinstance(resource, Mapping) and resource.get("resourceType") == "Patient"
-        if person:
-            named.append(("reference", f"Patient/{resource.get('id')}"))
-        told = False
-        for mention in named:
+        person, told = _is_person(resource), False
+        for mention in _named(resource):
             if mention[0] == "reference" and not self.whose.patient_id(mention[1]):
                 continue
             # Who was erased is told as withheld, as in a push.
@@ -39,6 +41,15 @@ class Cohort:
             # An identifier may as well be a doctor's, or a stay's.
             told = told or person or mention[0] == "reference"
         return told
+
+
+def _is_person(resource: Any) -> bool:
+    return isinstance(resource, Mapping) and resource.get("resourceType") == "Patient"
+
+
+def _named(resource: Any) -> list[Mention]:
+    own = [("reference", f"Patient/{resource.get('id')}")] if _is_person(resource) else []
+    return [*within(resource), *own]
 
 
 def entries(bundle: Mapping[str, Any]) -> list[Any]:

@@ -6,7 +6,7 @@ No link is followed into another subject's chart, and none in a circle: that wai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,11 +17,11 @@ from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.client import Answer, Page, Redirected
 from fhirbridge.servers.retry import ComeBack
-from fhirbridge.sync.pulling import others
+from fhirbridge.sync.pulling import joined, others
+from fhirbridge.sync.pulling.joined import links
 from fhirbridge.sync.pulling.round import Place, Round, Taken, repeated, unserved
 from fhirbridge.sync.pulling.walk import Walk
 
-_SAME = ("replaced-by", "replaces")
 _PERSON = "conflict"
 _REMEDY = "have the hospital say who that is, and enrol its identifier, or have the link corrected"
 
@@ -50,6 +50,7 @@ class People:
         for id in sorted({*known} - {*seen}):
             self.look_for(id)
         self.follow()
+        self.compare()
         if self.subject.study_id in round.unsure or not known:
             round.reason(f"{self.subject.study_id}: no Patient there is surely this person")
             return []
@@ -85,10 +86,11 @@ class People:
         place = Place(
             name, "open" if page.next_url or linked else "done", page.next_url, page.number
         )
-        taken = self.round.page(page, place, also=partial(self.reopen, place))
-        for told in taken.receipt.entries:
+        also = partial(self.reopen, place) if patients else None
+        taken = self.round.page(page, place, also=also)
+        for told in taken.entries:
             if told.part == 0 and told.resource_type == "Patient" and told.source_id:
-                self.at[told.source_id] = (taken.receipt.message_id, told.position)
+                self.at[told.source_id] = (taken.message_id, told.position)
         for one in patients:
             if isinstance(one, Mapping) and one.get("id") in self.at:
                 self.shown[one["id"]] = one
@@ -97,7 +99,7 @@ class People:
         return taken
 
     def reopen(self, place: Place, unit: Unit, taken: Taken) -> None:
-        if any(_unsure(entry) for entry in taken.receipt.entries):
+        if any(_unsure(entry) for entry in taken.entries):
             self.round.unsure.add(self.subject.study_id)
             self.round.put(unit, Place(place.stream, "open", place.next_url, place.page))
 
@@ -111,10 +113,10 @@ class People:
         elif answer is not None and answer.status == 410:
             self.round.reason(f"{told}: it was deleted there")
         elif answer is not None and answer.status == 200 and answer.body:
+            self.shown[id] = answer.body
             if any(True for _ in links(answer.body)):
-                self.shown[id] = answer.body
                 return
-            self.round.reason(told)
+            self.round.reason(f"{told}: its identifier is another's now -> {_REMEDY}")
         else:
             self.round.reason(told)
 
@@ -141,7 +143,7 @@ class People:
         body = (answer.body if answer else None) or {}
         back = [self.patient_id(other) for _, other in links(body)]
         if named == there and id in back:
-            self.join(id, there, body)
+            self.join(id, there, body, (id, there))
         else:
             cause = (
                 f"a reading of Patient/{id} is answered with Patient/{there}, and no link says why"
@@ -168,6 +170,21 @@ class People:
                     self.fetch(id, other, replaced=kind == "replaced-by")
                     todo += [other] if other in self.shown else []
 
+    def compare(self) -> None:
+        """Who was one by a link before, and is said to be so no more. Whose the data are that were
+        read since, only the hospital knows."""
+        round = self.round
+        with round.hospital.reading() as unit:
+            before = joined.known(unit, round.run.connection_id, self.subject)
+        for id, other in before:
+            if id in self.shown and other not in self.linked(id) and id not in self.linked(other):
+                self.doubt(
+                    id, f"Patient/{id} and Patient/{other} were one by a link, which is taken back"
+                )
+
+    def linked(self, id: str) -> set[str]:
+        return {self.patient_id(reference) for _, reference in links(self.shown.get(id))}
+
     def circle(self, id: str, before: set[str]) -> bool:
         """Whether what replaces it is in the end replaced by it."""
         for kind, reference in links(self.shown.get(id, {})):
@@ -179,12 +196,12 @@ class People:
     def fetch(self, id: str, other: str, *, replaced: bool) -> None:
         answer, there = self.read(other)
         if there == other and answer is not None and answer.body is not None:
-            self.join(id, other, answer.body)
+            self.join(id, other, answer.body, (id, other) if replaced else (other, id))
         elif replaced:
             cause = f"Patient/{id} is replaced by Patient/{other}, which cannot be read"
             self.doubt(id, cause)
 
-    def join(self, id: str, other: str, body: Mapping[str, Any]) -> None:
+    def join(self, id: str, other: str, body: Mapping[str, Any], join: joined.Join) -> None:
         """Both are the subject, as a link says; its identifiers of the kinds that we know are kept
         beside the others."""
         round, subject = self.round, self.subject
@@ -208,6 +225,7 @@ class People:
                     actor = round.hospital.source
                     unit.audit.note("U", "pull.merge", actor=actor, entities=named)
                     unit.runs.add_counts(round.run.id, {"merges": 1})
+                joined.remember(unit, round.run.connection_id, subject, join)
                 unit.commit()
                 return ""
 
@@ -252,16 +270,6 @@ class People:
         hospital = self.round.hospital
         with hospital.reading() as unit:
             return self.round.whose(unit).patient_id(reference)
-
-
-def links(patient: Any) -> Iterator[tuple[str, str]]:
-    """Kind and reference of the links that make two Patients one person."""
-    given = patient.get("link") if isinstance(patient, Mapping) else None
-    for link in given if isinstance(given, list) else ():
-        if isinstance(link, Mapping) and link.get("type") in _SAME:
-            other = link.get("other")
-            reference = other.get("reference") if isinstance(other, Mapping) else None
-            yield str(link["type"]), reference if isinstance(reference, str) else ""
 
 
 def _tokens(patient: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json
 from fhirbridge.options import ConnectionOptions
-from fhirbridge.outcome import BridgeError
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.receipts import Receipt, ReceiptEntry
-from fhirbridge.registry.runs import Cursor, Run
+from fhirbridge.registry.runs import Cursor, Reading, Run
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.client import Page
+from fhirbridge.sync.consent import Gate
 from fhirbridge.sync.hospital import Hospital
 from fhirbridge.sync.ingest import FATES, Incoming, ingest
 from fhirbridge.sync.pulling import others
 from fhirbridge.sync.pulling.asked import Asked
 from fhirbridge.sync.pulling.others import Cohort
+from fhirbridge.sync.pulling.streams import Streams
+from fhirbridge.sync.pulling.unchanged import Unchanged
 from fhirbridge.sync.source import remarks
 from fhirbridge.sync.whose import Whose
 
@@ -56,13 +59,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """`here` are the types and ids that were kept, `foreign` how many resources of others were
-    not; `faults` the errors that the server told beside its answer."""
+    """`here` are the types and ids that are of the study, `foreign` how many resources of others
+    were left out; `faults` the errors that the server told beside its answer. What was read of it
+    is in a message; where there was nothing to read, there is none. `same` are the fates of those
+    that came as they were read before, by name."""
 
-    receipt: Receipt
-    here: frozenset[tuple[str, str]]
-    foreign: int
+    here: frozenset[tuple[str, str]] = frozenset()
+    foreign: int = 0
     faults: tuple[str, ...] = ()
+    same: Mapping[str, str] = field(default_factory=dict)
+    message_id: str = ""
+    entries: tuple[ReceiptEntry, ...] = ()
 
 
 @dataclass
@@ -83,6 +90,10 @@ class Round:
     unsure: set[str] = field(default_factory=set)
     unresolved: list[str] = field(default_factory=list)
     """Messages of this run in which something refers to what came later, or never."""
+    streams: Streams = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.streams = Streams(self.hospital, self.run)
 
     @property
     def options(self) -> ConnectionOptions:
@@ -95,8 +106,7 @@ class Round:
         return self.asked.moment - timedelta(seconds=self.options.overlap)
 
     def cursor(self, stream: str) -> Cursor | None:
-        with self.hospital.reading() as unit:
-            return unit.cursors.of_run(self.run.id).get(stream)
+        return self.streams.cursor(stream)
 
     def done(self, stream: str) -> bool:
         cursor = self.cursor(stream)
@@ -111,16 +121,22 @@ class Round:
             self.remarks.append(told)
 
     def page(
-        self, page: Page, place: Place, *, also: Callable[[Unit, Taken], None] | None = None
+        self,
+        page: Page,
+        place: Place,
+        *,
+        also: Callable[[Unit, Taken], None] | None = None,
+        mark: Callable[[Taken], Reading | None] | None = None,
     ) -> Taken:
-        """`also` is done in the same transaction, after it was taken."""
+        """`also` is done in the same transaction, after it was taken, and what it says of the
+        reading of its stream is written."""
         entries = others.entries(page.bundle)
         resources = {at: others.resource_of(entry) for at, entry in enumerate(entries)}
 
         def body(unit: Unit, foreign: Collection[int]) -> bytes:
             return fhir_json.dump(others.without(page.bundle, foreign)) if foreign else page.raw
 
-        return self.take("page", resources, body, place, also=also)
+        return self.take("page", resources, body, place, also=also, mark=mark)
 
     def take(
         self,
@@ -130,46 +146,86 @@ class Round:
         place: Place,
         *,
         also: Callable[[Unit, Taken], None] | None = None,
+        mark: Callable[[Taken], Reading | None] | None = None,
     ) -> Taken:
         """One piece: its resources by position, and its bytes without those at some positions."""
 
+        refused: list[Issue] = []
+
         def store() -> Taken:
-            with self.hospital.unit() as unit:
-                cohort = Cohort(self.whose(unit))
-                foreign = {at for at, one in resources.items() if cohort.others(one)}
-                own = [one for at, one in resources.items() if at not in foreign]
-                key = f"{self.run.id}:{unit.new_id()}"
-                hospital = self.hospital
-                incoming = Incoming(hospital.source, kind, key, body(unit, foreign), hospital.base)
-                receipt = ingest(unit, hospital.mappings, incoming).receipt
-                taken = Taken(receipt, _names(own), len(foreign), tuple(_faults(own)))
-                self.count(unit, receipt, taken)
-                if receipt.state == "done":
-                    unit.sightings.see(hospital.source, self.run.id, taken.here)
-                    self.belong(unit, receipt)
+            refused.clear()
+            with self.streams.unit() as unit:
+                taken, issues = self.taken(unit, kind, resources, body)
+                refused.extend(issues)
+                if not refused:
                     self.put(unit, place)
                     if also is not None:
                         also(unit, taken)
+                    if mark is not None and (read := mark(taken)):
+                        unit.readings.put_many([read])
                 unit.commit()
                 return taken
 
-        taken = repeated(store)
-        for entry in taken.receipt.entries:
+        if resources or place.state == "open" or also is not None:
+            taken = repeated(store)
+        else:
+            taken = Taken()
+            self.streams.later(place.stream, place.page, mark(taken) if mark is not None else None)
+        for name, fate in taken.same.items():
+            self.tell_each(f"{name}: {fate}, as before")
+        for entry in taken.entries:
             self.tell_each(_line(entry))
-        told = (issue for entry in taken.receipt.entries for issue in entry.issues)
+        told = (issue for entry in taken.entries for issue in entry.issues)
         if any(issue.category == "not-found" for issue in told):
-            self.unresolved.append(taken.receipt.message_id)
+            self.unresolved.append(taken.message_id)
         if taken.foreign:
             self.tell(f"{place.stream}: {taken.foreign} resources of persons who are not asked for")
         self.crash.reach("pull.after-page")
-        if taken.receipt.state == "refused":  # the cursor stays before it
-            raise BridgeError(*taken.receipt.issues)
+        if refused:  # the cursor stays before it
+            raise BridgeError(*refused)
         return taken
 
-    def belong(self, unit: Unit, receipt: Receipt) -> None:
+    def taken(
+        self,
+        unit: Unit,
+        kind: str,
+        resources: Mapping[int, Any],
+        body: Callable[[Unit, Collection[int]], bytes],
+    ) -> tuple[Taken, tuple[Issue, ...]]:
+        """What is of the study goes through the one door in; the issues of a message that was
+        refused as a whole."""
+        hospital, cohort = self.hospital, Cohort(self.whose(unit))
+        foreign = {at for at, one in resources.items() if cohort.others(one)}
+        own = {at: one for at, one in resources.items() if at not in foreign}
+        unchanged = Unchanged(unit, hospital.mappings, hospital.source, Gate(cohort.whose))
+        same = {} if self.full else unchanged.among(own)
+        new = [one for at, one in own.items() if at not in same]
+        taken = Taken(_names(own.values()), len(foreign), tuple(_faults(new)))
+        taken = replace(taken, same={_named(own[at]): fate for at, fate in same.items()})
+        counted = Counter({"pages": 1, **({"foreign": taken.foreign} if foreign else {})})
+        counted.update(_of_same(own, same))
+        issues: tuple[Issue, ...] = ()
+        if new:
+            key = f"{self.run.id}:{unit.new_id()}"
+            left = body(unit, foreign | same.keys())
+            incoming = Incoming(hospital.source, kind, key, left, hospital.base)
+            done = ingest(unit, hospital.mappings, incoming)
+            receipt = done.receipt
+            taken = replace(taken, message_id=receipt.message_id, entries=receipt.entries)
+            counted.update({**receipt.counts, **_by_fate(receipt)})
+            issues = receipt.issues if receipt.state == "refused" else ()
+            if not issues:
+                unchanged.settle(dict(enumerate(new)), receipt.entries, done.leaning)
+        unit.runs.add_counts(self.run.id, counted)
+        if not issues:
+            unit.sightings.see(hospital.source, self.run.id, taken.here)
+            self.belong(unit, taken.entries)
+        return taken, issues
+
+    def belong(self, unit: Unit, entries: Iterable[ReceiptEntry]) -> None:
         """What waits is known to be the subject's: should it be deleted there, it waits no more."""
         waits: dict[tuple[str, str], set[str]] = {}
-        for entry in receipt.entries:
+        for entry in entries:
             kind, subject, id = entry.resource_type, entry.subject_id, entry.source_id
             if entry.fate == "quarantined" and kind and subject and id and kind != "Patient":
                 waits.setdefault((kind, subject), set()).add(id)
@@ -181,6 +237,7 @@ class Round:
         return Whose(unit, hospital.mappings, hospital.source, hospital.base)
 
     def put(self, unit: Unit, place: Place) -> None:
+        self.streams.moved(place.stream)
         unit.cursors.put(
             self.run.id,
             place.stream,
@@ -189,20 +246,15 @@ class Round:
             page=place.page,
         )
 
-    def count(self, unit: Unit, receipt: Receipt, taken: Taken) -> None:
-        kinds = Counter(_counted(entry) for entry in receipt.entries if entry.part == 0)
-        foreign = {"foreign": taken.foreign} if taken.foreign else {}
-        unit.runs.add_counts(self.run.id, {"pages": 1, **receipt.counts, **kinds, **foreign})
-
-    def settled(self, stream: str) -> None:
-        """The stream needs nothing more in this run."""
+    def settle(self) -> None:
+        """Write what was to be written with the next piece, where none comes."""
 
         def store() -> None:
-            with self.hospital.unit() as unit:
-                self.put(unit, Place(stream, "done", None, 0))
+            with self.streams.unit() as unit:
                 unit.commit()
 
-        repeated(store)
+        if self.streams.owing:
+            repeated(store)
 
 
 def unserved(fault: BridgeError) -> bool:
@@ -220,8 +272,21 @@ def by_type(counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
     return told
 
 
-def _counted(entry: ReceiptEntry) -> str:
-    return f"{entry.resource_type or 'unknown'}/{entry.fate}"
+def _by_fate(receipt: Receipt) -> Counter[str]:
+    told = (entry for entry in receipt.entries if entry.part == 0)
+    return Counter(f"{entry.resource_type or 'unknown'}/{entry.fate}" for entry in told)
+
+
+def _named(resource: Mapping[str, Any]) -> str:
+    return f"{resource.get('resourceType')}/{resource.get('id')}"
+
+
+def _of_same(resources: Mapping[int, Any], same: Mapping[int, str]) -> Counter[str]:
+    """As a receipt would count them."""
+    counted: Counter[str] = Counter()
+    for at, fate in same.items():
+        counted.update(("received", fate, f"{resources[at]['resourceType']}/{fate}"))
+    return counted
 
 
 def _names(resources: Iterable[Any]) -> frozenset[tuple[str, str]]:

@@ -15,7 +15,6 @@ from functools import partial
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.runs import Reading
 from fhirbridge.registry.subjects import Subject
-from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.ahead import ahead
 from fhirbridge.servers.retry import ComeBack
 from fhirbridge.sync.beside import ORDERS
@@ -73,8 +72,7 @@ def everything(round: Round, subject: Subject, types: list[str], patient: str) -
 
 
 def reading(round: Round, stream: str) -> Reading | None:
-    with round.hospital.reading() as unit:
-        return unit.readings.get(round.run.connection_id, stream)
+    return round.streams.reading(stream)
 
 
 def start_of(round: Round, kind: str, before: Reading | None) -> datetime | None:
@@ -128,11 +126,12 @@ def read(round: Round, question: Question) -> None:
 def _pages(round: Round, question: Question, walk: Walk) -> None:
     faults: list[str] = []
     strangers = 0
-    for page in ahead(walk.pages()):  # the next one comes while this one is worked off
+    # The next one comes while this one is worked off.
+    for page in ahead(walk.pages(), more=lambda page: page.next_url is not None):
         last = page.next_url is None
         place = Place(question.stream, "done" if last else "open", page.next_url, page.number)
         ended = partial(_end, round, question, walk, faults) if last else None
-        taken = round.page(page, place, also=ended)
+        taken = round.page(page, place, mark=ended)
         faults += taken.faults
         strangers = strangers + 1 if taken.foreign and not taken.here else 0
         if strangers >= 3 and not last:
@@ -158,17 +157,20 @@ def _end(
     question: Question,
     walk: Walk,
     faults: list[str],
-    unit: Unit,
     taken: Taken,
-) -> None:
+) -> Reading | None:
     """What the last page of a stream says of all of it; nothing where the server told errors."""
     if faults or taken.faults:
-        return
+        return None
     whole = question.since is None and not walk.short
-    unit.readings.put(
+    if whole:
+        round.streams.whole.add(question.stream)
+    round.streams.moved(question.stream)
+    return Reading(
         round.run.connection_id,
         question.stream,
-        since=mark(round, walk) or question.since,
-        full_at=round.run.started_at if whole else None,
-        full_in=round.run.id if whole else None,
+        mark(round, walk) or question.since,
+        round.run.started_at if whole else None,
+        round.run.id if whole else None,
+        round.hospital.registry.now(),
     )
