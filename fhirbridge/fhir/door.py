@@ -1,7 +1,7 @@
 """What our door refuses although FHIR would take it: the study cannot know what it would mean.
 
-Unknown modifier extensions (https://hl7.org/fhir/R4/extensibility.html#modifierExtension), extensions
-of HL7 that are misspelt, and codes of UCUM that are none. Gets resources that are valid.
+Unknown modifier extensions (https://hl7.org/fhir/R4/extensibility.html#modifierExtension), misspelt
+extensions of HL7, and codes of UCUM that are none. Gets resources that are valid.
 """
 
 from __future__ import annotations

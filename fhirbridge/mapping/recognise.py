@@ -55,8 +55,8 @@ def status(gate: Gate, resource: Mapping[str, Any], root: str) -> tuple[Fate, st
     named say more of it, as how a diagnosis was confirmed (MII oncology module)."""
     fates: dict[str, Fate] = {}
     for found in gate.path.read(resource, root=root):
-        told = list(codes(found.value))
-        for code in [one for one in told if gate.names(one)] or told:
+        given = list(codes(found.value))
+        for code in [one for one in given if gate.names(one)] or given:
             fates[code] = fate_of(gate, code)
     order: tuple[Fate, ...] = ("withdraw", "refuse", "hold")
     for fate in order:

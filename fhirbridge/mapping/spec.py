@@ -66,7 +66,9 @@ class Gate:
     writes: Any
 
     def names(self, code: str) -> bool:
-        return any(code in listed for listed in (self.passes, self.withdraws, self.refuses, self.holds))
+        return any(
+            code in listed for listed in (self.passes, self.withdraws, self.refuses, self.holds)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,8 @@ def _nothing_of_whoever_is_not_enrolled(there: Seen) -> None:
         for one in resources
         if one.get("subject", {}).get("reference") in strangers
     }
-    assert strangers and theirs
+    assert strangers
+    assert theirs
     assert not (strangers | theirs) & there.sight.fates.keys()
 
 
