@@ -55,8 +55,11 @@ _DOOR = """\
 
 `validate` judges as the reference does. The door (`fhirbridge.fhir.door`) refuses three more
 things, because the study cannot know what they would mean: modifier extensions that are not known
-here, extensions in HL7's own space that HL7 has not published, and UCUM codes that are none. They
-are not counted above. Of the contents that both accept, the door refuses:
+here, extensions in HL7's own space whose names are misspelt, and UCUM codes that are none. They
+are not counted above. An extension of HL7's space that is like none is of an older or newer guide
+and is left aside. A display that is not the code's name is an error of `validate`, as it is the
+reference's; at the door it is a warning, for the code counts. Of the contents that both accept,
+the door refuses:
 
 | what | contents |
 |---|---|"""

@@ -71,6 +71,9 @@ def _set_as_system(path: str) -> Issue:
     return Issue("value", cause, "name the system that the code is of", path)
 
 
+_CALLED = "the code is called"
+
+
 def of_omb_name(coding: Coding) -> bool:
     """The display of a race or ethnicity category, where there is one, is its name."""
     told = coding.get("display")
@@ -97,8 +100,13 @@ def check(coding: Coding, path: str) -> Iterator[Issue]:
         cause = f"there is no such code in {coding['system']}"
         yield Issue("value", cause, "take a code of the system; case counts", f"{path}.code")
     elif display and listed and display.lower() != listed.lower():
-        cause = f"the code is called '{listed}'"
+        cause = f"{_CALLED} '{listed}'"
         yield Issue("value", cause, "correct display, or leave it out", f"{path}.display")
+
+
+def is_of_name(issue: Issue) -> bool:
+    """Whether it is a display that is not the code's name: it may be another language's."""
+    return issue.cause.startswith(_CALLED)
 
 
 @cache

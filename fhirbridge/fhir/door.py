@@ -1,13 +1,14 @@
 """What our door refuses although FHIR would take it: the study cannot know what it would mean.
 
 Unknown modifier extensions (https://hl7.org/fhir/R4/extensibility.html#modifierExtension) and
-implicit rules (https://hl7.org/fhir/R4/resource.html#implicitRules), unknown extensions in HL7's
-own space, and codes of UCUM that are none. Gets resources that are valid.
+implicit rules (https://hl7.org/fhir/R4/resource.html#implicitRules), misspelt extensions of HL7, and
+codes of UCUM that are none. Gets resources that are valid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fhirbridge.fhir import definitions, packages, ucum
@@ -59,6 +60,16 @@ def _known(listed: Any) -> bool:
     return all(isinstance(url, str) and packages.extension(url) is not None for url in urls)
 
 
+@cache
+def _by_name() -> Mapping[str, str]:
+    """The URLs of the extensions that are known, by what stands last in them."""
+    return {_name(url): url for url in packages.extensions()}
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
 class _Door:
     """One pass over a resource."""
 
@@ -104,11 +115,16 @@ class _Door:
                 cause = "a modifier extension that is not known here changes the meaning"
                 remedy = "send the record without it, or let the study learn it first"
                 yield Issue("not-supported", cause, remedy, where)
-            elif url.startswith(HL7):
-                near = self.issues.near(url, packages.extensions(), cutoff=0.8)
-                remedy = f"did you mean {near}?" if near else "use a URL of your own for your own"
+            elif url.startswith(HL7) and (near := self.meant(url)):
                 cause = "HL7 has published no such extension"
-                yield Issue("not-supported", cause, remedy, f"{where}.url")
+                yield Issue("not-supported", cause, f"did you mean {near}?", f"{where}.url")
+
+    def meant(self, url: str) -> str:
+        """The extension of which this URL is a misspelling, or "". One that is like none is of an
+        older or a newer guide: it may be left aside, as extensions may (extensibility.html)."""
+        known = _by_name()
+        near = self.issues.near(_name(url), known, cutoff=0.9)
+        return known[near] if near else ""
 
     def unit(self, code: Any, path: str) -> Iterator[Issue]:
         if isinstance(code, str) and not ucum.is_code(code):

@@ -156,6 +156,8 @@ CONVERSIONS: Mapping[tuple[str, str], Decimal] = MappingProxyType(
         ("m", "mm"): Decimal(1000),
         ("km", "m"): Decimal(1000),
         ("cm", "m"): Decimal("0.01"),
+        ("[in_i]", "mm"): Decimal("25.4"),
+        ("[ft_i]", "m"): Decimal("0.3048"),
         ("L", "mL"): Decimal(1000),
         ("l", "mL"): Decimal(1000),
         ("ml", "mL"): Decimal(1),

@@ -92,7 +92,11 @@ class Crosswalk:
     displays: Mapping[tuple[str, ...], Line]
 
     def find(self, system: str, code: str) -> Line | None:
-        return self.forward.get(self.systems.normal(system, code))
+        wanted = self.systems.normal(system, code)
+        found = self.forward.get(wanted)
+        if found is None and wanted[0] == _ICD_10_GM and _FIFTH.fullmatch(wanted[1]):
+            return self.forward.get((wanted[0], wanted[1][:4]))
+        return found
 
     def covers(self, system: str) -> bool:
         return self.systems.aliases.get(system, system) in self.covered
@@ -120,6 +124,13 @@ class Crosswalk:
             return f"'{exchanged[0][0]}' for '{exchanged[0][1]}'"
         other = self.displays.get(sent)
         return f"what {other.code} means" if other and other.target != line.target else ""
+
+
+_ICD_10_GM = "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
+_FIFTH = re.compile(r"[A-Z]\d{4}")
+"""A fifth character of ICD-10-GM divides the category of four (C90.0: C90.00, C90.01); WHO's
+ICD-10 ends there. Where it has no line of its own, the category's says what is true of its parts.
+"""
 
 
 def _told(display: str) -> tuple[str, ...]:

@@ -51,10 +51,12 @@ def _doubtful(mapping: FormMapping, resource: Mapping[str, Any], root: str) -> b
 
 
 def status(gate: Gate, resource: Mapping[str, Any], root: str) -> tuple[Fate, str, str]:
-    """Fate, status and place; a resource without the element passes."""
+    """Fate, status and place; a resource without the element passes. Codes beside one that is
+    named say more of it, as how a diagnosis was confirmed (MII oncology module)."""
     fates: dict[str, Fate] = {}
     for found in gate.path.read(resource, root=root):
-        for code in codes(found.value):
+        given = list(codes(found.value))
+        for code in [one for one in given if gate.names(one)] or given:
             fates[code] = fate_of(gate, code)
     order: tuple[Fate, ...] = ("withdraw", "refuse", "hold")
     for fate in order:

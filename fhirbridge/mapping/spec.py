@@ -65,6 +65,11 @@ class Gate:
     holds: frozenset[str]
     writes: Any
 
+    def names(self, code: str) -> bool:
+        return any(
+            code in listed for listed in (self.passes, self.withdraws, self.refuses, self.holds)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Recogniser:

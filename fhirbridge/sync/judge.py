@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhirbridge.fhir import bundle, verdict
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.fhir.capability import MOST_ENTRIES
+from fhirbridge.fhir.codings import is_of_name
 from fhirbridge.fhir.door import door
 from fhirbridge.mapping.decode import Decoded
 from fhirbridge.mapping.referring import Refer
@@ -93,11 +94,14 @@ def judge(made: Mapping[str, Any], *, kind: str, asked: Mapping[str, str] | None
 
     Raises `BridgeError` where the message is not of its kind, or a Bundle that is none; of a
     transaction, a message and a single resource also where an entry is no valid R4. What only our
-    own door refuses (`fhir.door`) is an issue of its entry alone.
+    own door refuses (`fhir.door`) is an issue of its entry alone, and a display that is not the
+    code's name a warning: the code counts.
     """
     told = _kind(made, kind)
-    invalid = [issue for issue in verdict.judge(made) if issue.severity in ("fatal", "error")]
-    strange = door(made)
+    found = [issue for issue in verdict.judge(made) if issue.severity in ("fatal", "error")]
+    invalid = [issue for issue in found if not is_of_name(issue)]
+    names = [replace(issue, severity="warning") for issue in found if is_of_name(issue)]
+    strange = [*door(made), *names]
     if told == "single":
         if invalid:
             raise BridgeError(*invalid)

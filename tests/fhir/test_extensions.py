@@ -100,6 +100,19 @@ def test_an_unknown_extension_is_information() -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "http://hl7.org/fhir/us/core/StructureDefinition/us-core-medication-adherence",  # 7.0.0
+        "http://hl7.org/fhir/us/core/StructureDefinition/us-core-sex-for-nobody-yet",
+        "http://hl7.org/fhir/us/mcode/StructureDefinition/mcode-related-primary-cancer-condition",
+    ],
+)
+def test_an_extension_of_an_older_or_newer_guide_is_left_aside(url: str) -> None:
+    told = {"url": url, "valueReference": {"reference": "Condition/1"}}
+    assert door(changed(OBSERVATION, {"extension": [told]})) == []
+
+
+@pytest.mark.parametrize(
     ("changes", "expression", "near"),
     [
         (
@@ -129,7 +142,7 @@ def test_our_door_refuses_more(changes: dict[str, Any], expression: str, near: s
 def test_the_door_looks_into_contained_resources_and_shadows() -> None:
     odd = {"url": "http://example.org/m", "valueBoolean": True}
     held = {"resourceType": "Organization", "id": "o", "modifierExtension": [odd]}
-    shadow = {"extension": [{"url": HL7 + "no-such", "valueString": "x"}]}
+    shadow = {"extension": [{"url": HL7 + "patient-birthTimes", "valueString": "x"}]}
     made = {"resourceType": "Patient", "contained": [held], "_birthDate": shadow}
     assert [issue.expression for issue in door(made)] == [
         "Patient.contained[0].modifierExtension[0]",

@@ -82,7 +82,7 @@ def test_advice_is_never_an_error_however_much_there_is() -> None:
 
 def test_the_door_stops_too() -> None:
     wrong = [{"url": f"{HL7}patient-x{at}", "valueString": "x"} for at in range(5_000)]
-    issues = door({"resourceType": "Patient", "extension": wrong})
+    issues = door({"resourceType": "Patient", "modifierExtension": wrong})
     assert (len(issues), issues[-1].category) == (findings.MOST + 1, "too-costly")
 
 

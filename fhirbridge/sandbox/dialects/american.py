@@ -16,6 +16,7 @@ from fhirbridge.sandbox.truth import Fact
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 _CORE = "http://hl7.org/fhir/us/core/StructureDefinition"
 _QUESTIONS = "https://ehr.example.org/Questionnaire/pain"
+_APPROACH = {"0": "open", "3": "percutaneous"}  # the fifth character of ICD-10-PCS
 _RACES = (("2106-3", "white"), ("2054-5", "black_or_african_american"), ("2028-9", "asian"))
 
 
@@ -93,6 +94,8 @@ class American(MCode):
         says: dict[str, Any] = {"performed_on": begun, "lesions": ["L1"]}
         for word in words:
             says |= word.says
+        if billed and billed in words:
+            says["approach"] = _APPROACH[billed.code[4]]
         if plain.code == "426243004" and plain in words:
             says["purpose"] = "fracture_fixation"
         if "bone" not in says:
