@@ -157,6 +157,19 @@ class Message:
     def every(self, *names: str) -> Iterator[Segment]:
         return (s for s in self.segments if s.name in names)
 
+    def of_each(self, name: str) -> list[Message]:
+        """A message for each segment of that name: what stands before the first of them, and it
+        with what follows it."""
+        starts = [n for n, one in enumerate(self.segments) if one.name == name]
+        if len(starts) < 2:
+            return [self]
+        shared = self.segments[: starts[0]]
+        ends = [*starts[1:], len(self.segments)]
+        return [
+            Message([*shared, *self.segments[start:end]], self.divided, self.marks)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
     def one(self, name: str) -> Segment:
         """The first of that name; where there is none, one that says nothing."""
         return next(self.every(name), Segment(name, 1, [name], self.marks))

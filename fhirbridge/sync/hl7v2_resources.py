@@ -30,7 +30,9 @@ _REPORT = {"F": "final", "C": "corrected", "A": "amended", "P": "preliminary", "
            "S": "partial", "I": "registered", "X": "cancelled", "D": "entered-in-error",
            "W": "entered-in-error"}  # fmt: skip
 _GIVEN = {"CP": "completed", "PA": "completed", "RE": "not-done", "NA": "not-done"}
-_ORDERED = dict.fromkeys(("DC", "OD"), "stopped") | dict.fromkeys(("CA", "OC", "CR"), "cancelled")
+# An order that is cancelled was never carried out: what stands of it is taken back (table 0119).
+_STOPPED, _CANCELLED = ("DC", "OD", "DR"), ("CA", "OC", "CR")
+_ORDERED = dict.fromkeys(_STOPPED, "stopped") | dict.fromkeys(_CANCELLED, "entered-in-error")
 _ORDERED["HD"] = "on-hold"
 _COMMON = frozenset({"key", "status", "when", "lesion", "done"})
 """Items that parts of several things have in common."""
@@ -95,6 +97,10 @@ def dispensed(shape: Shape) -> None:
     if shape.name == "ordered":
         state = _ORDERED.get(shape.get("control"), "active")
         _also(shape, "state", state, "control")
+        if state == "stopped" and "to" not in shape.items and "ended" in shape.items:
+            shape.items["to"] = shape.items["ended"]
+        if state == "entered-in-error":
+            shape.wrong.clear()
         return
     state = _GIVEN.get(shape.get("status"), "unknown")
     if shape.get("action") == "D":
@@ -131,7 +137,10 @@ def observed(shape: Shape) -> None:
             Wrong(at, "review", cause, "it comes again for the right one", "warning")
         )
     shape.items["status"] = Item(_STATUS.get(told, "final"), at)
-    if told in ABSENT or "null" in shape.items or (told == "U" and "empty" in shape.items):
+    reason = shape.items.get("reason") if "empty" in shape.items else None
+    if reason is not None and told not in (*ABSENT, *WITHDRAWN):
+        shape.put("absent", reason.value, reason.at)
+    elif told in ABSENT or "null" in shape.items or (told == "U" and "empty" in shape.items):
         at = f"{shape.at}-11" if told in ABSENT else f"{shape.at}-5"
         shape.put("absent", ABSENT.get(told, "unknown"), at)
         for name in ("number", "text", "coded", "time"):
@@ -148,7 +157,7 @@ def unread(shape: Shape, obx: Segment) -> str | None:
         return hl7v2_shapes.document(obx)
     if status in _BESIDE:
         return _BESIDE[status]
-    if "empty" in shape.items and status in ("F", "V", "C", "A", *OPEN):
+    if "empty" in shape.items and "reason" not in shape.items and status in ("F", "V", "C", "A", *OPEN):
         return "OBX-5 is empty, which says nothing"
     return None
 

@@ -48,7 +48,7 @@ def plain(mappings: MappingSet, placed: Placed, shape: Shape, *, review: bool) -
     def tell(asked: Asked) -> list[Decoded]:
         facts = [_fracture(fact) for fact in _decoded(mappings, placed, asked)]
         facts = [_beside(mappings, fact, placed) for fact in facts]
-        return [_reviewed(mappings, fact) for fact in facts] if review else facts
+        return [_reviewed(mappings, fact, placed.at) for fact in facts] if review else facts
 
     return tell
 
@@ -81,16 +81,26 @@ def _fracture(fact: Decoded) -> Decoded:
     return replace(fact, fields={**fields, **own}, traces={**traces, **at})
 
 
-def _reviewed(mappings: MappingSet, fact: Decoded, rule: str = "") -> Decoded:
+def _reviewed(mappings: MappingSet, fact: Decoded, at: str, rule: str = "") -> Decoded:
     """Every value but the key waits for a person."""
     if fact.fate != "record":
         return fact
-    key = mappings.study.form(fact.form).key
+    form = mappings.study.form(fact.form)
+    key = form.key
+    if any(form.fields[name].required for name in fact.fields if name not in key):
+        # A record is not begun by what waits, and its required values would.
+        return replace(fact, fate="hold", issues=(*fact.issues, _unsure(fact.form, at, rule)))
     traces = {
         name: trace if name in key else replace(trace, review=True, rule=rule or trace.rule)
         for name, trace in fact.traces.items()
     }
     return replace(fact, traces=traces)
+
+
+def _unsure(form: str, at: str, rule: str) -> Issue:
+    cause = f"a {form} that is only claimed, or has no number of its own"
+    remedy = "send its number (PR1-19, DG1-20) in an ADT message, or enter it as a table"
+    return Issue("review", rule or cause, remedy, place=at)
 
 
 def person(mappings: MappingSet, placed: Placed, shape: Shape) -> Tell:
@@ -101,12 +111,20 @@ def person(mappings: MappingSet, placed: Placed, shape: Shape) -> Tell:
         nulls = {n for n in shape.nulls if n in ("birth_date", "death_date")}
         nulls |= {"vital_status"} if "death_date" in nulls and "dead" not in shape.items else set()
         warned = [_alive(shape.nulls["death_date"])] if "death_date" in nulls else []
+        warned += [_kept(shape.nulls["sex"])] if "sex" in shape.nulls else []
         return [
-            replace(f, nulls=frozenset(nulls), issues=(*f.issues, *warned)) if nulls else f
+            replace(f, nulls=frozenset(nulls), issues=(*f.issues, *warned))
+            if nulls or warned
+            else f
             for f in facts
         ]
 
     return tell
+
+
+def _kept(at: str) -> Issue:
+    cause = "the sex is taken away, and the study needs one: what was known stands"
+    return Issue("review", cause, "send U where it is unknown", place=at, severity="warning")
 
 
 def _alive(at: str) -> Issue:
@@ -120,7 +138,7 @@ def result(mappings: MappingSet, placed: Placed, shape: Shape, status: str, type
         words = _as_word(mappings, placed, shape, asked) if _unread(facts) else None
         facts = words or facts
         if status in OPEN:
-            return [_reviewed(mappings, fact, _WAITS) for fact in facts]
+            return [_reviewed(mappings, fact, placed.at, _WAITS) for fact in facts]
         if status == "U" and "empty" in shape.items:
             return [_promoting(mappings, fact) for fact in facts]
         if "null" in shape.items:
@@ -196,7 +214,7 @@ def panel(mappings: MappingSet, placed: Placed, group: Group) -> Tell:
     def tell(asked: Asked) -> list[Decoded]:
         facts = [_parts(mappings, fact, group, placed, asked) for fact in _first(asked)]
         if group.status in OPEN:
-            return [_reviewed(mappings, fact, _WAITS) for fact in facts]
+            return [_reviewed(mappings, fact, placed.at, _WAITS) for fact in facts]
         return facts
 
     def _first(asked: Asked) -> list[Decoded]:
