@@ -100,6 +100,8 @@ def _line(one: Feed) -> str:
 @click.option("--tls-ca", type=_FILE, help="who vouches for the clients' certificates (PEM)")
 @click.option("--max-message", default=16 * 1024 * 1024, show_default=True, help="bytes")
 @click.option("--frame-timeout", default=30.0, show_default=True, help="seconds")
+@click.option("--answer-within", default=5.0, show_default=True, help="seconds; else hang up")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="of numbers for Prometheus")
 @pass_workshop
 def listen(
     workshop: Workshop,
@@ -110,6 +112,8 @@ def listen(
     tls_ca: Path | None,
     max_message: int,
     frame_timeout: float,
+    answer_within: float,
+    metrics_port: int | None,
 ) -> None:
     """Take HL7 v2 over MLLP: on the port of each feed, and on one with TLS for the others."""
     secure = _secure(tls_port, tls_cert, tls_key, tls_ca)
@@ -122,21 +126,25 @@ def listen(
     for name in sites.values():
         workshop.library.of_site(name)  # a fault of a site's files is told here
     logs.install()
-    desk = Desk(workshop.registry, workshop.library, Crash(workshop.settings.crash))
+    crash = Crash(workshop.settings.crash)
+    desk = Desk(workshop.registry, workshop.library, crash, within=answer_within)
     listener = Listener(desk, sites, Limits(max_message, frame_timeout))
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    try:
-        _open(listener, host, feeds)
-        if secure is not None:
-            port = listener.listen(host, tls_port or 0, _by_certificate(workshop), secure)
-            click.echo(f"listening mllps://{host}:{port}")
-        settle()
-        click.echo("ready")
-        stopped.wait()
-    finally:
-        listener.stop()
+    with desk.metrics.served(host, metrics_port) as port:
+        if port is not None:
+            click.echo(f"metrics http://{host}:{port}/metrics")
+        try:
+            _open(listener, host, feeds)
+            if secure is not None:
+                port = listener.listen(host, tls_port or 0, _by_certificate(workshop), secure)
+                click.echo(f"listening mllps://{host}:{port}")
+            settle()
+            click.echo("ready")
+            stopped.wait()
+        finally:
+            listener.stop()
 
 
 def _open(listener: Listener, host: str, feeds: list[Feed]) -> None:

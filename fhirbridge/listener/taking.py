@@ -7,13 +7,15 @@ again then (docs/reference/hl7v2.md).
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 from typing import Any
 
 from fhirbridge.crash import Crash
 from fhirbridge.library import Library
-from fhirbridge.outcome import BridgeError
+from fhirbridge.listener.metrics import AWAY, LATE, Metrics
+from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.feeds import Feed
 from fhirbridge.registry.store import Registry
@@ -46,18 +48,38 @@ class Desk:
     library: Library
     crash: Crash
     turns: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_AT_ONCE))
+    metrics: Metrics = field(default_factory=Metrics)
+    within: float = 5.0  # seconds; engines send again when they waited that long
 
     def take(self, feed: Feed, site: str, body: bytes) -> list[bytes]:
         """The answers. Raises `NotStored`."""
+        begun = time.monotonic()
         try:
-            with self.turns:
-                taken, at, id = self._stored(feed, site, body)
+            taken, at, id = self._in_turn(feed, site, body)
         except BridgeError as fault:
+            self.metrics.came(AWAY)
             tell(logging.WARNING, "not stored", client=feed.name, category=_category(fault))
             raise NotStored(self._busy(site, body)) from fault
         told = hl7v2_door.answers(body, taken, at=at, id=id)
+        seconds = time.monotonic() - begun
+        self.metrics.came(LATE if seconds > self.within else taken.fate)
+        self.metrics.answered(seconds)
         self._log(feed, taken)
+        if seconds > self.within:
+            # Its sender has given up, and would take the answer for that of its next message.
+            # It is stored: when it comes again, the stored answer goes out at once.
+            tell(logging.WARNING, "answered too late", client=feed.name)
+            raise NotStored([])
         return told
+
+    def _in_turn(self, feed: Feed, site: str, body: bytes) -> tuple[Taken, str, str]:
+        if not self.turns.acquire(timeout=self.within):
+            cause = f"no turn at the database within {self.within:g} seconds"
+            raise BridgeError(Issue("transient", cause, "send it again"))
+        try:
+            return self._stored(feed, site, body)
+        finally:
+            self.turns.release()
 
     def _busy(self, site: str, body: bytes) -> list[bytes]:
         if self.library.of_site(site).shapes.feed.busy != "AR":
