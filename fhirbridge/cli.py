@@ -10,6 +10,7 @@ import click
 
 from fhirbridge.commands import (
     book_command,
+    canary_command,
     client_commands,
     connection_commands,
     consent_commands,
@@ -23,7 +24,6 @@ from fhirbridge.commands import (
     listen_command,
     mapping_commands,
     message_commands,
-    onboard_command,
     receipt_commands,
     registry_commands,
     replay_command,
@@ -56,7 +56,7 @@ for command in (
     mapping_commands.encode,
     mapping_commands.decode,
     book_command.book,
-    onboard_command.site,
+    canary_command.site,
     client_commands.client,
     consent_commands.consent,
     crosswalk_commands.crosswalk,

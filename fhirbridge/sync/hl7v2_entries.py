@@ -178,9 +178,7 @@ class Entries:
                 for obx in order.results
                 if not order.is_report(obx)
             ]
-            for group in hl7v2_resources.groups(
-                self.mappings, shapes, self.orders + order.number
-            ):
+            for group in hl7v2_resources.groups(self.mappings, shapes, self.orders + order.number):
                 self.panel(group, order.filler)
             for shape, obx in zip(shapes, _left(order), strict=True):
                 if "part" not in shape.items:

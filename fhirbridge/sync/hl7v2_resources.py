@@ -157,7 +157,11 @@ def unread(shape: Shape, obx: Segment) -> str | None:
         return hl7v2_shapes.document(obx)
     if status in _BESIDE:
         return _BESIDE[status]
-    if "empty" in shape.items and "reason" not in shape.items and status in ("F", "V", "C", "A", *OPEN):
+    if (
+        "empty" in shape.items
+        and "reason" not in shape.items
+        and status in ("F", "V", "C", "A", *OPEN)
+    ):
         return "OBX-5 is empty, which says nothing"
     return None
 
