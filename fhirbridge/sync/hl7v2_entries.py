@@ -17,7 +17,13 @@ from fhirbridge.formats.hl7v2_shapes import Habits, Shape
 from fhirbridge.mapping.shaped import Placed
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
-from fhirbridge.sync import hl7v2_merges, hl7v2_resources, hl7v2_tells
+from fhirbridge.sync import (
+    hl7v2_merges,
+    hl7v2_panels,
+    hl7v2_resources,
+    hl7v2_stays,
+    hl7v2_tells,
+)
 from fhirbridge.sync.hl7v2_people import People
 from fhirbridge.sync.judge import Act, Opened, Place, Tell
 
@@ -211,7 +217,7 @@ class Entries:
     def panel(self, group: hl7v2_resources.Group, filler: str) -> None:
         """The OBX that are parts of one thing."""
         placed = hl7v2_resources.panel(self.mappings, group)
-        tell = hl7v2_tells.panel(self.mappings, placed, group)
+        tell = hl7v2_panels.panel(self.mappings, placed, group)
         key = f"{filler or group.shape.get('when')}|{group.mapping.name}|{group.name}"
         version = hl7v2_resources.version(group.status)
         self.add(placed.resource | {"id": key}, group.shape, placed, tell, version)
@@ -219,7 +225,7 @@ class Entries:
     def visit(self, shape: Shape, event: str) -> None:
         resource = {"resourceType": "Encounter", "id": shape.get("visit")}
         placed = Placed(resource, shape.at, ())
-        tell = hl7v2_tells.visit(shape, self.people.reference(), gone=event in STAYS)
+        tell = hl7v2_stays.visit(shape, self.people.reference(), gone=event in STAYS)
         self.add(resource, shape, placed, tell)
         self.seen.add("PV1")
 
@@ -254,7 +260,7 @@ class Entries:
         entry = Entry(position, whole, resource["resourceType"], full_url=name)
         self.made.append((entry, issues))
         self.tells[position] = tell
-        self.places[position] = _place(placed, f"{self.people.pid.at}-3")
+        self.places[position] = hl7v2_resources.placing(placed, f"{self.people.pid.at}-3")
 
     def leave(self, cause: str, at: str) -> None:
         """What is kept and read by no rule."""
@@ -292,16 +298,3 @@ def _code(coded: Any) -> str:
 
 def _issue(at: str, category: str, cause: str, remedy: str, severity: Any = "error") -> Issue:
     return Issue(category, cause, remedy, place=at, severity=severity)
-
-
-def _place(placed: Placed, person: str) -> Place:
-    """Where an issue stands in the message; that nobody is meant by a number, at the number."""
-
-    def told(issue: Issue) -> Issue:
-        stranger = issue.category == "unknown-subject"
-        if issue.place or not (issue.expression or stranger):
-            return issue
-        at = person if stranger else placed.place(issue.expression, issue.cause)
-        return Issue(issue.category, issue.cause, issue.remedy, "", at, issue.severity)
-
-    return told

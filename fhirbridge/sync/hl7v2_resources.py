@@ -20,6 +20,7 @@ from fhirbridge.mapping.shaped import Placed, ShapeMapping
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
 from fhirbridge.sync import origins
+from fhirbridge.sync.judge import Place
 
 # Table 0085. HL7/v2-to-fhir maps A, C, D, F, P, W and X (8c9b414); the others are ours.
 FINAL, WITHDRAWN, OPEN = ("F", "V", "U", "C", "A"), ("D", "W"), ("P", "R", "S", "I")
@@ -59,6 +60,19 @@ def strange(item: str, at: str) -> Issue:
     """An item whose word or form the rows do not know."""
     cause = f"{item} is none of the words or forms that are known here"
     return Issue("value", cause, "correct it at its source", place=at)
+
+
+def placing(placed: Placed, person: str) -> Place:
+    """Where an issue stands in the message; that nobody is meant by a number, at the number."""
+
+    def told(issue: Issue) -> Issue:
+        stranger = issue.category == "unknown-subject"
+        if issue.place or not (issue.expression or stranger):
+            return issue
+        at = person if stranger else placed.place(issue.expression, issue.cause)
+        return Issue(issue.category, issue.cause, issue.remedy, "", at, issue.severity)
+
+    return told
 
 
 def _also(shape: Shape, name: str, value: Any, like: str) -> None:
