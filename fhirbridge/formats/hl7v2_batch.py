@@ -1,4 +1,4 @@
-"""Files of HL7 v2: the messages in them, alone or within FHS, BHS, BTS and FTS (HL7 v2.8.2 chapter 2,
+"""Files of HL7 v2: the messages in them, alone or within FHS, BHS, BTS and FTS (HL7 v2.8.2,
 2.10.3).
 """
 
