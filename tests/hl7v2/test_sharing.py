@@ -55,7 +55,7 @@ def _until(true: object) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.sqlite_only("PostgreSQL has many writers, and each message its own transaction")
+@pytest.mark.sqlite_only(reason="PostgreSQL has many writers, and each message its own transaction")
 def test_who_waits_together_is_stored_by_one_commit(here: World) -> None:
     crash = Counting()
     desk = Desk(here.registry, here.library, crash, within=30)
