@@ -23,6 +23,7 @@ from typing import Any, cast
 from bench.door import SUBJECTS, Place
 from bench.pipelines import row
 from fhirbridge.formats import mllp
+from fhirbridge.listener.metrics import Metrics
 from fhirbridge.listener.server import Listener
 from fhirbridge.listener.taking import Desk
 from fhirbridge.registry.feeds import Feed
@@ -176,6 +177,7 @@ class Bytes:
 
     def __init__(self, database: str) -> None:
         self.turn = threading.Lock()
+        self.metrics, self.within = Metrics(), 60.0
         self.rows = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         self.rows.execute("PRAGMA journal_mode=WAL")
         self.rows.execute("PRAGMA synchronous=FULL")

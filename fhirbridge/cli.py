@@ -21,7 +21,7 @@ MODULES = {
     "encode": "mapping_commands",
     "decode": "mapping_commands",
     "book": "book_command",
-    "site": "onboard_command",
+    "site": "canary_command",
     "client": "client_commands",
     "consent": "consent_commands",
     "crosswalk": "crosswalk_commands",

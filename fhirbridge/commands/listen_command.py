@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.registry.feeds import Feed
 from fhirbridge.web import logs
 
+Command = Callable[..., None]
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SITE = click.option("--site", "site_name", required=True, help="name of the site")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -92,14 +94,28 @@ def _line(one: Feed) -> str:
     return f"{one.name}: {way}{'; rehearsal, nothing is kept' if one.rehearsal else ''}"
 
 
+_TLS = (
+    click.option("--tls-port", type=click.IntRange(0, 65535), help="of feeds with a certificate"),
+    click.option("--tls-cert", type=_FILE, help="our certificate (PEM)"),
+    click.option("--tls-key", type=_FILE, help="its key (PEM)"),
+    click.option("--tls-ca", type=_FILE, help="who vouches for the clients' certificates (PEM)"),
+)
+
+
+def secured(command: Command) -> Command:
+    """With the options of TLS."""
+    for option in reversed(_TLS):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--tls-port", type=click.IntRange(0, 65535), help="of the feeds with a certificate")
-@click.option("--tls-cert", type=_FILE, help="our certificate (PEM)")
-@click.option("--tls-key", type=_FILE, help="its key (PEM)")
-@click.option("--tls-ca", type=_FILE, help="who vouches for the clients' certificates (PEM)")
+@secured
 @click.option("--max-message", default=16 * 1024 * 1024, show_default=True, help="bytes")
 @click.option("--frame-timeout", default=30.0, show_default=True, help="seconds")
+@click.option("--answer-within", default=5.0, show_default=True, help="seconds; else hang up")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="of numbers for Prometheus")
 @pass_workshop
 def listen(
     workshop: Workshop,
@@ -110,6 +126,8 @@ def listen(
     tls_ca: Path | None,
     max_message: int,
     frame_timeout: float,
+    answer_within: float,
+    metrics_port: int | None,
 ) -> None:
     """Take HL7 v2 over MLLP: on the port of each feed, and on one with TLS for the others."""
     secure = _secure(tls_port, tls_cert, tls_key, tls_ca)
@@ -122,21 +140,25 @@ def listen(
     for name in sites.values():
         workshop.library.of_site(name)  # a fault of a site's files is told here
     logs.install()
-    desk = Desk(workshop.registry, workshop.library, Crash(workshop.settings.crash))
+    crash = Crash(workshop.settings.crash)
+    desk = Desk(workshop.registry, workshop.library, crash, within=answer_within)
     listener = Listener(desk, sites, Limits(max_message, frame_timeout))
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    try:
-        _open(listener, host, feeds)
-        if secure is not None:
-            port = listener.listen(host, tls_port or 0, _by_certificate(workshop), secure)
-            click.echo(f"listening mllps://{host}:{port}")
-        settle()
-        click.echo("ready")
-        stopped.wait()
-    finally:
-        listener.stop()
+    with desk.metrics.served(host, metrics_port) as port:
+        if port is not None:
+            click.echo(f"metrics http://{host}:{port}/metrics")
+        try:
+            _open(listener, host, feeds)
+            if secure is not None:
+                port = listener.listen(host, tls_port or 0, _by_certificate(workshop), secure)
+                click.echo(f"listening mllps://{host}:{port}")
+            settle()
+            click.echo("ready")
+            stopped.wait()
+        finally:
+            listener.stop()
 
 
 def _open(listener: Listener, host: str, feeds: list[Feed]) -> None:
@@ -144,6 +166,23 @@ def _open(listener: Listener, host: str, feeds: list[Feed]) -> None:
         if one.port:
             listener.listen(host, one.port, lambda _, feed=one: feed)  # type: ignore[misc]
             click.echo(f"listening mllp://{host}:{one.port} {one.name}")
+
+
+def only_of(feed: Feed, listener: Listener, host: str, tls: Mapping[str, Path | int | None]) -> int:
+    """Listen for this feed alone; the port."""
+    if feed.port:
+        return listener.listen(host, feed.port, lambda _: feed)
+    port, *files = (tls[name] for name in ("tls_port", "tls_cert", "tls_key", "tls_ca"))
+    cert, key, authorities = (one if isinstance(one, Path) else None for one in files)
+    secure = _secure(port if isinstance(port, int) else None, cert, key, authorities)
+    if secure is None:
+        cause = f"{feed.name} comes with a certificate"
+        raise BridgeError(Issue("configuration", cause, "give the four options of TLS"))
+
+    def whose(connection: socket.socket) -> Feed | None:
+        return feed if fingerprint(connection) == feed.fingerprint else None
+
+    return listener.listen(host, int(str(port)), whose, secure)
 
 
 def _by_certificate(workshop: Workshop) -> Whose:

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 NULL = '""'
-_BOM = b"\xef\xbb\xbf"
-_LONE_CR = re.compile(rb"\r(?!\n|\Z)")
-_HEADS = (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS")
+BOM = b"\xef\xbb\xbf"
 _STANDARD = "^~\\&"
 # Table 0211 and what senders write for it.
 CHARSETS = {
@@ -157,6 +155,19 @@ class Message:
     def every(self, *names: str) -> Iterator[Segment]:
         return (s for s in self.segments if s.name in names)
 
+    def of_each(self, name: str) -> list[Message]:
+        """A message for each segment of that name: what stands before the first of them, and it
+        with what follows it."""
+        starts = [n for n, one in enumerate(self.segments) if one.name == name]
+        if len(starts) < 2:
+            return [self]
+        shared = self.segments[: starts[0]]
+        ends = [*starts[1:], len(self.segments)]
+        return [
+            Message([*shared, *self.segments[start:end]], self.divided, self.marks)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
     def one(self, name: str) -> Segment:
         """The first of that name; where there is none, one that says nothing."""
         return next(self.every(name), Segment(name, 1, [name], self.marks))
@@ -196,7 +207,7 @@ def decode(body: bytes, *, charset: str = "") -> Message:
 
     Raises `CharsetError` where a byte is none of it, `ValueError` where it is no message.
     """
-    body = body.removeprefix(_BOM)
+    body = body.removeprefix(BOM)
     claimed = charset or header(body).text(18)
     codec = CHARSETS.get(claimed.upper())
     if codec is None:
@@ -216,35 +227,8 @@ class CharsetError(ValueError):
 
 def header(body: bytes) -> Segment:
     """MSH, whatever the charset. Raises `ValueError` where the bytes do not begin with it."""
-    first = body.removeprefix(_BOM).lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
+    first = body.removeprefix(BOM).lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
     return parse(first.decode("latin-1")).segments[0]
-
-
-def batch(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """The messages of a file, and the headers and trailers around them: each with the name of its
-    first segment, the bytes as they came."""
-    body = body.removeprefix(_BOM)
-    end = rb"\r" if _LONE_CR.search(body) else rb"\r?\n"
-    starts = re.compile(rb"(?:\A|(?<=[\r\n]))(?:" + b"|".join(_HEADS) + rb")(?=[^\w\s]|[\r\n]|\Z)")
-    places = [found.start() for found in starts.finditer(body)]
-    if places and body[: places[0]].strip():
-        yield "", body[: places[0]]
-    if not places and body.strip():
-        yield "", body
-    for start, stop in zip(places, [*places[1:], len(body)], strict=True):
-        name = body[start : start + 3].decode("ascii")
-        told = body[start:stop]
-        if name != "MSH":  # a header or trailer is one segment; what follows it is of nobody
-            line, _, rest = (
-                re.split(b"(" + end + b")", told, maxsplit=1)[:3]
-                if re.search(end, told)
-                else (told, b"", b"")
-            )
-            yield name, line
-            if rest.strip():
-                yield "", rest
-            continue
-        yield name, told
 
 
 _ESCAPED = {"F": "field", "S": "component", "R": "repetition", "E": "escape", "T": "part"}

@@ -82,6 +82,9 @@ def observation(obx: Segment, order: Order, habits: Habits) -> Shape:
     timed(made, "when", obx.first(14), habits)
     if "when" not in made.items and not obx.raw(14):
         timed(made, "when", order.obr.first(7), habits)
+    reason = coded(obx.first(32)) if obx.raw(32) else None
+    if reason is not None and reason.codings:
+        made.put("reason", reason.codings[0][0].strip(), f"{at}-32")
     _value(made, obx, habits)
     return made
 
@@ -134,6 +137,9 @@ def _structured(made: Shape, obx: Segment, at: str) -> None:
     sign, first, mark, second = (leaf.part(n).strip() for n in (1, 2, 3, 4))
     if NUMBER.fullmatch(first) and not mark and not second:
         made.put("number", _number(first, "" if sign == "=" else sign, obx), at)
+    elif sign and not first:
+        cause = "SN without its number: what stands there is the comparator"
+        made.wrong.append(Wrong(at, "value", cause, "send comparator^number, or NM"))
     else:
         made.put("text", f"{sign}{first}{mark}{second}", at)
 

@@ -256,6 +256,8 @@ def ordered(rxe: Segment, orc: Segment, habits: Habits) -> Shape:
     made.put("drug", coded(rxe.first(first)), f"{rxe.at}-{first}")
     _dose(made, rxe, first + 1, first + 3)
     timed(made, "from", Leaf(orc.first(7).part(4), orc.marks, f"{orc.at}-7"), habits)
+    timed(made, "to", Leaf(orc.first(7).part(5), orc.marks, f"{orc.at}-7"), habits)
+    timed(made, "ended", orc.first(15) or orc.first(9), habits)
     timed(made, "written", orc.first(9), habits)
     _order(made, orc)
     return made

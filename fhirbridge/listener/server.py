@@ -6,6 +6,7 @@ open for days; a frame that has begun must end within half a minute.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from fhirbridge.formats import mllp
 from fhirbridge.formats.mllp import Frames, TooLong
+from fhirbridge.listener.metrics import LONG
 from fhirbridge.listener.taking import Desk, NotStored, tell
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.feeds import Feed
@@ -70,6 +72,7 @@ class Listener:
     stopping: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
     sockets: list[socket.socket] = field(default_factory=list)
+    asked: dict[socket.socket, float] = field(default_factory=dict)  # since when each waits
     places: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(_MOST_CONNECTIONS)
     )
@@ -85,6 +88,8 @@ class Listener:
         listening.settimeout(_TICK)
         self.sockets.append(listening)
         self._begin(lambda: self._accept(listening, whose, context))
+        if len(self.sockets) == 1:
+            self._begin(self._watch)
         return int(listening.getsockname()[1])
 
     def stop(self) -> None:
@@ -100,6 +105,16 @@ class Listener:
         self.threads = [one for one in self.threads if one.is_alive()]
         self.threads.append(thread)
         thread.start()
+
+    def _watch(self) -> None:
+        """Hang up on who waits too long for an answer: it sends again, as every engine does. What
+        is being stored for it is stored all the same."""
+        while not self.stopping.wait(_TICK):
+            for connection, since in [*self.asked.items()]:
+                # The desk itself gives up first where it waits for its turn.
+                if time.monotonic() - since > self.desk.within + _TICK:
+                    self.asked.pop(connection, None)
+                    _hang_up(connection)
 
     def _accept(
         self, listening: socket.socket, whose: Whose, context: ssl.SSLContext | None
@@ -125,7 +140,8 @@ class Listener:
                 connection = context.wrap_socket(connection, server_side=True)
             feed = whose(connection)
             if feed is not None:
-                self._talk(connection, feed)
+                with self.desk.metrics.connected():
+                    self._talk(connection, feed)
             else:
                 tell(logging.WARNING, "nobody's certificate")
         except BridgeError as fault:
@@ -164,13 +180,17 @@ class Listener:
         """Whether to read on. Answers go out in the order of the messages."""
         try:
             for body in frames.feed(given):
+                self.asked[connection] = time.monotonic()
                 try:
                     answers = self.desk.take(feed, self.sites[feed.site_id], body)
                 except NotStored as fault:
                     _send(connection, fault.answers, self.limits.seconds)
                     return False
+                finally:
+                    self.asked.pop(connection, None)
                 _send(connection, answers, self.limits.seconds)
         except TooLong:
+            self.desk.metrics.came(LONG)
             tell(logging.WARNING, "a frame is too long", client=feed.name, category="too-long")
             _send(connection, [_TOO_LONG], self.limits.seconds)
             return False
@@ -181,6 +201,11 @@ _TOO_LONG = (
     b"MSH|^~\\&|||||||ACK|1|P|2.5.1\rMSA|AE\r"
     b"ERR||MSH^1|207^Application internal error^HL70357|E||||the message is too long\r"
 )
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _send(connection: socket.socket, answers: list[bytes], seconds: float) -> None:

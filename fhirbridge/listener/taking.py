@@ -7,12 +7,15 @@ again then (docs/reference/hl7v2.md).
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
 from typing import Any
 
 from fhirbridge.crash import Crash
 from fhirbridge.library import Library
+from fhirbridge.listener.metrics import AWAY, LATE, Metrics
+from fhirbridge.listener.sharing import Sharing
 from fhirbridge.outcome import BridgeError
 from fhirbridge.registry.faults import Collision
 from fhirbridge.registry.feeds import Feed
@@ -23,6 +26,7 @@ from fhirbridge.sync.hl7v2_door import Taken
 LOG = logging.getLogger("fhirbridge.listener")
 _TRIES = 3
 _AT_ONCE = 8  # transactions; the others wait for their turn, not for a connection of the database
+_TOGETHER = 16  # messages of one transaction
 
 
 class NotStored(Exception):
@@ -38,6 +42,19 @@ def tell(level: int, event: str, **values: Any) -> None:
     LOG.log(level, event, extra={"values": values})
 
 
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A message, by whom and of which site."""
+
+    feed: Feed
+    site: str
+    body: bytes
+
+
+Stored = tuple[Taken, str, str]
+"""With our MSH-7 and MSH-10."""
+
+
 @dataclass
 class Desk:
     """Takes the messages of all feeds."""
@@ -45,18 +62,37 @@ class Desk:
     registry: Registry
     library: Library
     crash: Crash
-    turns: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_AT_ONCE))
+    metrics: Metrics = field(default_factory=Metrics)
+    within: float = 5.0  # seconds; engines send again when they waited that long
+    turns: Sharing[Came, Stored] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # SQLite has one writer: who waits for it shares its next commit. PostgreSQL has many.
+        single = self.registry.engine.dialect.name == "sqlite"
+        leaders, most = (1, _TOGETHER) if single else (_AT_ONCE, 1)
+        self.turns = Sharing(self._together, self._alone, leaders=leaders, most=most)
 
     def take(self, feed: Feed, site: str, body: bytes) -> list[bytes]:
         """The answers. Raises `NotStored`."""
+        begun = time.monotonic()
+        # Of a rehearsal nothing is committed: it shares with nobody.
+        group = feed.site_id if not feed.rehearsal else f"{feed.id} {id(body)}"
         try:
-            with self.turns:
-                taken, at, id = self._stored(feed, site, body)
+            taken, at, own = self.turns.take(Came(feed, site, body), group, seconds=self.within)
         except BridgeError as fault:
+            self.metrics.came(AWAY)
             tell(logging.WARNING, "not stored", client=feed.name, category=_category(fault))
             raise NotStored(self._busy(site, body)) from fault
-        told = hl7v2_door.answers(body, taken, at=at, id=id)
+        told = hl7v2_door.answers(body, taken, at=at, id=own)
+        seconds = time.monotonic() - begun
+        self.metrics.came(LATE if seconds > self.within else taken.fate)
+        self.metrics.answered(seconds)
         self._log(feed, taken)
+        if seconds > self.within:
+            # Its sender has given up, and would take the answer for that of its next message.
+            # It is stored: when it comes again, the stored answer goes out at once.
+            tell(logging.WARNING, "answered too late", client=feed.name)
+            raise NotStored([])
         return told
 
     def _busy(self, site: str, body: bytes) -> list[bytes]:
@@ -65,30 +101,32 @@ class Desk:
         now = self.registry.now()
         return hl7v2_door.busy(body, at=f"{now:%Y%m%d%H%M%S}+0000", id=f"{now:%Y%m%d%H%M%S%f}")
 
-    def _stored(
-        self, feed: Feed, site: str, body: bytes, *, tries: int = _TRIES
-    ) -> tuple[Taken, str, str]:
+    def _alone(self, came: Came, *, tries: int = _TRIES) -> Stored:
         try:
-            return self._store(feed, site, body)
+            return self._together([came])[0]
         except Collision:
             if tries == 1:
                 raise
-        return self._stored(feed, site, body, tries=tries - 1)
+        return self._alone(came, tries=tries - 1)
 
-    def _store(self, feed: Feed, site: str, body: bytes) -> tuple[Taken, str, str]:
-        """In one transaction; that of a rehearsal is left without its commit."""
+    def _together(self, all_of_them: Sequence[Came]) -> list[Stored]:
+        """In one transaction, all or none; that of a rehearsal is left without its commit."""
+        feed, site = all_of_them[0].feed, all_of_them[0].site
+        made = []
         with self.registry.unit(feed.site_id) as unit:
-            unit.feeds.must_be_open(feed.id)
-            mappings = additions.mappings(self.library, unit, site)
-            taken = hl7v2_door.take(unit, mappings, feed.source, body)
-            at, id = f"{unit.now():%Y%m%d%H%M%S}+0000", unit.new_id().replace("-", "")[:20]
+            for one in all_of_them:
+                unit.feeds.must_be_open(one.feed.id)
+                mappings = additions.mappings(self.library, unit, site)
+                taken = hl7v2_door.take(unit, mappings, one.feed.source, one.body)
+                now, own = unit.now(), unit.new_id().replace("-", "")[:20]
+                made.append((taken, f"{now:%Y%m%d%H%M%S}+0000", own))
             if not feed.rehearsal:
                 self.crash.reach("ingest.before-commit")
                 unit.commit()
                 self.crash.reach("ingest.after-commit")
         if feed.rehearsal:
-            self._note(feed, taken)
-        return taken, at, id
+            self._note(feed, made[0][0])
+        return made
 
     def _note(self, feed: Feed, taken: Taken) -> None:
         rehearsed.note(

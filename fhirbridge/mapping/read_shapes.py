@@ -47,8 +47,15 @@ class Shapes:
     """What a procedure's code says besides, by field of `surgery`."""
 
     def system(self, name: str) -> str:
-        """The URI of a coding system by its name in table 0396; an unknown name is kept."""
-        return self.feed.coding_systems.get(name) or self.systems.get(name, name)
+        """The URI of a coding system by its name in table 0396, of which some end in a year; an
+        unknown name is kept."""
+        named = self.feed.coding_systems.get(name) or self.systems.get(name)
+        return named or self.systems.get(f"{name[:-4]}{_year(name)}", name)
+
+
+def _year(name: str) -> str:
+    """The last four characters, and `yyyy` for a year."""
+    return "yyyy" if name[-4:].isdecimal() else name[-4:]
 
 
 def read(

@@ -7,6 +7,7 @@ the same message gets the same one again.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from fhirbridge.formats import hl7v2, hl7v2_ack
@@ -115,6 +116,7 @@ _CODES = {
     "not-supported": "202",
     "too-long": "207",
 }
+_TABLES = re.compile(r"PID\[\d+\]-(8|30)")  # their values are codes of a table
 _TEXTS = {
     "101": "a field that is needed is empty",
     "102": "the value is not read",
@@ -126,8 +128,10 @@ _TEXTS = {
 def _told(issue: Issue, *, good: bool) -> Told:
     merge = issue.place.startswith("MRG")
     code = "205" if merge else _CODES.get(issue.category, "102")
-    if issue.place == "MSH-18":
-        code = "102"
+    if issue.place == "MSH-18" or (code == "202" and issue.place != "MSH-11"):
+        code = "102"  # 202 is of the processing id alone
+    if _TABLES.fullmatch(issue.place):
+        code = "103"
     # A cause may hold a value of a person; of codes and of what the header lacks none does.
     told = issue.category in ("unknown-code", "not-supported") or issue.place.startswith("MSH")
     text = issue.cause if told else _TEXTS.get(code, "it waits, and the receipt says why")

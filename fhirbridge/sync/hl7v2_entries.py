@@ -17,8 +17,14 @@ from fhirbridge.formats.hl7v2_shapes import Habits, Shape
 from fhirbridge.mapping.shaped import Placed
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
-from fhirbridge.sync import hl7v2_merges, hl7v2_resources, hl7v2_tells
-from fhirbridge.sync.hl7v2_people import PERSON, People
+from fhirbridge.sync import (
+    hl7v2_merges,
+    hl7v2_panels,
+    hl7v2_resources,
+    hl7v2_stays,
+    hl7v2_tells,
+)
+from fhirbridge.sync.hl7v2_people import People
 from fhirbridge.sync.judge import Act, Opened, Place, Tell
 
 MERGES = ("A18", "A34", "A36", "A40", "A47")
@@ -42,6 +48,7 @@ class Entries:
     unread: dict[int, Issue] = field(init=False, default_factory=dict)
     places: dict[int, Place] = field(init=False, default_factory=dict)
     keys: set[str] = field(init=False, default_factory=set)  # of results
+    orders: int = field(init=False, default=0)  # OBR of the persons before
     seen: set[str] = field(init=False, default_factory=set)  # names of segments that were read
 
     def __post_init__(self) -> None:
@@ -59,7 +66,15 @@ class Entries:
         type, event = header.text(9).upper(), header.text(9, 2).upper()
         event = event or self.message.one("EVN").text(1).upper()
         self.stamp = self.told_at(header)
-        self.read(type, event)
+        if type == "ADT" and event in MERGES:
+            self.merges()
+        else:
+            whole = self.message
+            for part in whole.of_each("PID"):  # whose it is, the PID before it says
+                self.message = part
+                self.people = People(self.mappings.shapes.feed, part.one("PID"))
+                self.read(type, event)
+            self.message = whole
         self.rest(type, event)
         return Opened(
             "rows",
@@ -79,11 +94,7 @@ class Entries:
         return next((told for told in made if told), "")
 
     def read(self, type: str, event: str) -> None:
-        if type == "ADT" and event in MERGES:
-            for shape in hl7v2_shapes.merges(self.message):
-                self.merge(shape)
-            self.seen.add("MRG")
-        elif type in DATED:
+        if type in DATED:
             self.dated(type, event)
         elif type in ("ORU", "OUL", "RAS", *ORDERS):
             if self.people.several:
@@ -92,6 +103,11 @@ class Entries:
                 self.results()
             else:
                 self.medications("RXA" if type == "RAS" else ORDERS[type])
+
+    def merges(self) -> None:
+        for shape in hl7v2_shapes.merges(self.message):
+            self.merge(shape)
+        self.seen.add("MRG")
 
     def dated(self, type: str, event: str) -> None:
         """Person, diagnoses, operations and the visit."""
@@ -157,7 +173,8 @@ class Entries:
             self.seen.add(name)
 
     def results(self) -> None:
-        for order in hl7v2_results.orders(self.message):
+        found = hl7v2_results.orders(self.message)
+        for order in found:
             report = hl7v2_results.report(order, self.habits)
             if report is not None:
                 hl7v2_resources.reported(report)
@@ -167,12 +184,13 @@ class Entries:
                 for obx in order.results
                 if not order.is_report(obx)
             ]
-            for group in hl7v2_resources.groups(self.mappings, shapes, order.number):
+            for group in hl7v2_resources.groups(self.mappings, shapes, self.orders + order.number):
                 self.panel(group, order.filler)
             for shape, obx in zip(shapes, _left(order), strict=True):
                 if "part" not in shape.items:
                     self.result(shape, obx)
             self.seen.add("OBX")
+        self.orders += len(found)
 
     def result(self, shape: Shape, obx: Segment) -> None:
         """An OBX that stands for itself."""
@@ -187,18 +205,19 @@ class Entries:
         code = shape.get("code", None)
         key = (shape.get("filler"), _code(code), shape.get("group"), shape.get("number_in_group"))
         told = "|".join(key).rstrip("|")
-        if not shape.get("filler") or told in self.keys:
+        whose = f"{self.people.pairs}"
+        if not shape.get("filler") or f"{whose}{told}" in self.keys:
             told = f"{told}|{shape.get('when')}"
-        while told in self.keys:  # what is said twice of one moment are two sayings
+        while f"{whose}{told}" in self.keys:  # what is said twice of one moment are two sayings
             told += "+"
-        self.keys.add(told)
+        self.keys.add(f"{whose}{told}")
         version = hl7v2_resources.version(status)
         self.add(placed.resource | {"id": told}, shape, placed, tell, version)
 
     def panel(self, group: hl7v2_resources.Group, filler: str) -> None:
         """The OBX that are parts of one thing."""
         placed = hl7v2_resources.panel(self.mappings, group)
-        tell = hl7v2_tells.panel(self.mappings, placed, group)
+        tell = hl7v2_panels.panel(self.mappings, placed, group)
         key = f"{filler or group.shape.get('when')}|{group.mapping.name}|{group.name}"
         version = hl7v2_resources.version(group.status)
         self.add(placed.resource | {"id": key}, group.shape, placed, tell, version)
@@ -206,7 +225,7 @@ class Entries:
     def visit(self, shape: Shape, event: str) -> None:
         resource = {"resourceType": "Encounter", "id": shape.get("visit")}
         placed = Placed(resource, shape.at, ())
-        tell = hl7v2_tells.visit(shape, self.people.reference(), gone=event in STAYS)
+        tell = hl7v2_stays.visit(shape, self.people.reference(), gone=event in STAYS)
         self.add(resource, shape, placed, tell)
         self.seen.add("PV1")
 
@@ -237,11 +256,11 @@ class Entries:
             whole["subject"] = self.people.reference()
         nobody = self.people.fault()
         issues += [nobody] if nobody else []
-        name = PERSON if resource["resourceType"] == "Patient" else ""
+        name = self.people.name if resource["resourceType"] == "Patient" else ""
         entry = Entry(position, whole, resource["resourceType"], full_url=name)
         self.made.append((entry, issues))
         self.tells[position] = tell
-        self.places[position] = _place(placed)
+        self.places[position] = hl7v2_resources.placing(placed, f"{self.people.pid.at}-3")
 
     def leave(self, cause: str, at: str) -> None:
         """What is kept and read by no rule."""
@@ -279,13 +298,3 @@ def _code(coded: Any) -> str:
 
 def _issue(at: str, category: str, cause: str, remedy: str, severity: Any = "error") -> Issue:
     return Issue(category, cause, remedy, place=at, severity=severity)
-
-
-def _place(placed: Placed) -> Place:
-    def told(issue: Issue) -> Issue:
-        if issue.place or not issue.expression:
-            return issue
-        at = placed.place(issue.expression, issue.cause)
-        return Issue(issue.category, issue.cause, issue.remedy, "", at, issue.severity)
-
-    return told

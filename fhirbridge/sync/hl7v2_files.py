@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fhirbridge.formats import hl7v2
+from fhirbridge.formats import hl7v2_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Batch:
 
 
 def read(body: bytes) -> Batch:
-    parts = [*hl7v2.batch(body)]
+    parts = [*hl7v2_batch.batch(body)]
     messages = tuple(told for name, told in parts if name == "MSH")
     return Batch(messages, tuple(_reasons(parts)))
 

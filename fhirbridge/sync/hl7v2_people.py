@@ -15,7 +15,9 @@ from fhirbridge.mapping.feed import Feed
 from fhirbridge.outcome import Issue
 
 Pair = tuple[str, str]
-PERSON = "urn:uuid:5f1d3b52-8b0c-5c1e-9d3a-2f6f0c1e7a10"  # a name within one message
+NO_NUMBER = "no number says whose it is"
+NO_AUTHORITY = "no repetition carries a number of an authority of this feed"
+_PERSON = "urn:uuid:5f1d3b52-8b0c-5c1e-9d3a-2f6f0c1e"  # a name within one message
 
 
 @dataclass
@@ -46,6 +48,11 @@ class People:
         return by_name or by_oid
 
     @property
+    def name(self) -> str:
+        """Of this person's Patient, where a message is of several persons."""
+        return f"{_PERSON}{self.pid.number:04x}"
+
+    @property
     def several(self) -> bool:
         return len(self.pairs) > 1
 
@@ -57,7 +64,7 @@ class People:
         if not self.pairs:
             return {}
         if self.several:  # the Patient of the message says whose they all are
-            return {"reference": PERSON}
+            return {"reference": self.name}
         system, value = self.pairs[0]
         return {"identifier": {"system": system, "value": value}}
 
@@ -66,10 +73,10 @@ class People:
         if self.pairs:
             return None
         if not self.given:
-            cause, remedy = "no number says whose it is", "send PID-3"
+            cause, remedy = NO_NUMBER, "send PID-3"
         else:
             names = [name or oid or "none" for _, name, oid, _ in self.given]
             told = ", ".join(dict.fromkeys(n[:40] for n in names))
-            cause = f"no repetition carries a number of an authority of this feed: {told}"
+            cause = f"{NO_AUTHORITY}: {told}"
             remedy = "add the authority, or a default one, to the site's hl7v2.yaml; then replay"
         return Issue("unknown-subject", cause, remedy, place=f"{self.pid.at}-3")

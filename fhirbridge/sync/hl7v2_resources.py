@@ -20,6 +20,7 @@ from fhirbridge.mapping.shaped import Placed, ShapeMapping
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
 from fhirbridge.sync import origins
+from fhirbridge.sync.judge import Place
 
 # Table 0085. HL7/v2-to-fhir maps A, C, D, F, P, W and X (8c9b414); the others are ours.
 FINAL, WITHDRAWN, OPEN = ("F", "V", "U", "C", "A"), ("D", "W"), ("P", "R", "S", "I")
@@ -30,7 +31,9 @@ _REPORT = {"F": "final", "C": "corrected", "A": "amended", "P": "preliminary", "
            "S": "partial", "I": "registered", "X": "cancelled", "D": "entered-in-error",
            "W": "entered-in-error"}  # fmt: skip
 _GIVEN = {"CP": "completed", "PA": "completed", "RE": "not-done", "NA": "not-done"}
-_ORDERED = dict.fromkeys(("DC", "OD"), "stopped") | dict.fromkeys(("CA", "OC", "CR"), "cancelled")
+# An order that is cancelled was never carried out: what stands of it is taken back (table 0119).
+_STOPPED, _CANCELLED = ("DC", "OD", "DR"), ("CA", "OC", "CR")
+_ORDERED = dict.fromkeys(_STOPPED, "stopped") | dict.fromkeys(_CANCELLED, "entered-in-error")
 _ORDERED["HD"] = "on-hold"
 _COMMON = frozenset({"key", "status", "when", "lesion", "done"})
 """Items that parts of several things have in common."""
@@ -57,6 +60,19 @@ def strange(item: str, at: str) -> Issue:
     """An item whose word or form the rows do not know."""
     cause = f"{item} is none of the words or forms that are known here"
     return Issue("value", cause, "correct it at its source", place=at)
+
+
+def placing(placed: Placed, person: str) -> Place:
+    """Where an issue stands in the message; that nobody is meant by a number, at the number."""
+
+    def told(issue: Issue) -> Issue:
+        stranger = issue.category == "unknown-subject"
+        if issue.place or not (issue.expression or stranger):
+            return issue
+        at = person if stranger else placed.place(issue.expression, issue.cause)
+        return Issue(issue.category, issue.cause, issue.remedy, "", at, issue.severity)
+
+    return told
 
 
 def _also(shape: Shape, name: str, value: Any, like: str) -> None:
@@ -95,6 +111,10 @@ def dispensed(shape: Shape) -> None:
     if shape.name == "ordered":
         state = _ORDERED.get(shape.get("control"), "active")
         _also(shape, "state", state, "control")
+        if state == "stopped" and "to" not in shape.items and "ended" in shape.items:
+            shape.items["to"] = shape.items["ended"]
+        if state == "entered-in-error":
+            shape.wrong.clear()
         return
     state = _GIVEN.get(shape.get("status"), "unknown")
     if shape.get("action") == "D":
@@ -131,7 +151,10 @@ def observed(shape: Shape) -> None:
             Wrong(at, "review", cause, "it comes again for the right one", "warning")
         )
     shape.items["status"] = Item(_STATUS.get(told, "final"), at)
-    if told in ABSENT or "null" in shape.items or (told == "U" and "empty" in shape.items):
+    reason = shape.items.get("reason") if "empty" in shape.items else None
+    if reason is not None and told not in (*ABSENT, *WITHDRAWN):
+        shape.put("absent", reason.value, reason.at)
+    elif told in ABSENT or "null" in shape.items or (told == "U" and "empty" in shape.items):
         at = f"{shape.at}-11" if told in ABSENT else f"{shape.at}-5"
         shape.put("absent", ABSENT.get(told, "unknown"), at)
         for name in ("number", "text", "coded", "time"):
@@ -148,7 +171,11 @@ def unread(shape: Shape, obx: Segment) -> str | None:
         return hl7v2_shapes.document(obx)
     if status in _BESIDE:
         return _BESIDE[status]
-    if "empty" in shape.items and status in ("F", "V", "C", "A", *OPEN):
+    if (
+        "empty" in shape.items
+        and "reason" not in shape.items
+        and status in ("F", "V", "C", "A", *OPEN)
+    ):
         return "OBX-5 is empty, which says nothing"
     return None
 

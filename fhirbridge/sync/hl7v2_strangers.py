@@ -8,6 +8,7 @@ from fhirbridge.outcome import Issue
 from fhirbridge.registry.messages import ERASED
 from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 from fhirbridge.registry.unit import Unit
+from fhirbridge.sync.hl7v2_people import NO_AUTHORITY, NO_NUMBER
 
 _NOBODY = Issue(
     "unknown-subject",
@@ -44,4 +45,6 @@ def _of_stranger(entry: ReceiptEntry) -> bool:
     if entry.fate == "refused":
         return True
     wrong = [issue for issue in entry.issues if issue.category == "unknown-subject"]
-    return entry.fate == "quarantined" and any(not i.place.endswith("-3") for i in wrong)
+    return entry.fate == "quarantined" and any(
+        not issue.cause.startswith((NO_NUMBER, NO_AUTHORITY)) for issue in wrong
+    )

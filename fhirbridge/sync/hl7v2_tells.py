@@ -1,12 +1,11 @@
 """What FHIR has no words for in HL7 v2, said of facts once the mapping has read them: null, what is
-not final yet, a word of absence among numbers, totals of parts that come apart, a stay in hospital.
+not final yet, a word of absence among numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from fhirbridge.formats.hl7v2_shapes import Shape
@@ -15,18 +14,15 @@ from fhirbridge.mapping.read_row import Trace
 from fhirbridge.mapping.shaped import Placed
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
-from fhirbridge.registry.records import Record
-from fhirbridge.study import records
 from fhirbridge.study.records import Absent
-from fhirbridge.study.values import Value, has_value
-from fhirbridge.sync.hl7v2_resources import OPEN, Group
+from fhirbridge.sync.hl7v2_resources import OPEN
 from fhirbridge.sync.judge import Asked, Tell
 
-_WAITS = "preliminary: waits for a final"
+WAITS = "preliminary: waits for a final"
 _TEXTS = ("TX", "FT")
 
 
-def _decoded(
+def decoded(
     mappings: MappingSet, placed: Placed, asked: Asked, resource: Mapping[str, Any] | None = None
 ) -> list[Decoded]:
     """The facts, each with the places of the message in its traces."""
@@ -46,9 +42,9 @@ def _placed(fact: Decoded, placed: Placed) -> Decoded:
 
 def plain(mappings: MappingSet, placed: Placed, shape: Shape, *, review: bool) -> Tell:
     def tell(asked: Asked) -> list[Decoded]:
-        facts = [_fracture(fact) for fact in _decoded(mappings, placed, asked)]
+        facts = [_fracture(fact) for fact in decoded(mappings, placed, asked)]
         facts = [_beside(mappings, fact, placed) for fact in facts]
-        return [_reviewed(mappings, fact) for fact in facts] if review else facts
+        return [reviewed(mappings, fact, placed.at) for fact in facts] if review else facts
 
     return tell
 
@@ -81,11 +77,15 @@ def _fracture(fact: Decoded) -> Decoded:
     return replace(fact, fields={**fields, **own}, traces={**traces, **at})
 
 
-def _reviewed(mappings: MappingSet, fact: Decoded, rule: str = "") -> Decoded:
+def reviewed(mappings: MappingSet, fact: Decoded, at: str, rule: str = "") -> Decoded:
     """Every value but the key waits for a person."""
     if fact.fate != "record":
         return fact
-    key = mappings.study.form(fact.form).key
+    form = mappings.study.form(fact.form)
+    key = form.key
+    if any(form.fields[name].required for name in fact.fields if name not in key):
+        # A record is not begun by what waits, and its required values would.
+        return replace(fact, fate="hold", issues=(*fact.issues, _unsure(fact.form, at, rule)))
     traces = {
         name: trace if name in key else replace(trace, review=True, rule=rule or trace.rule)
         for name, trace in fact.traces.items()
@@ -93,20 +93,34 @@ def _reviewed(mappings: MappingSet, fact: Decoded, rule: str = "") -> Decoded:
     return replace(fact, traces=traces)
 
 
+def _unsure(form: str, at: str, rule: str) -> Issue:
+    cause = f"a {form} that is only claimed, or has no number of its own"
+    remedy = "send its number (PR1-19, DG1-20) in an ADT message, or enter it as a table"
+    return Issue("review", rule or cause, remedy, place=at)
+
+
 def person(mappings: MappingSet, placed: Placed, shape: Shape) -> Tell:
     """Null takes a value back; that somebody lives again is a question, too."""
 
     def tell(asked: Asked) -> list[Decoded]:
-        facts = _decoded(mappings, placed, asked, {**placed.resource})
+        facts = decoded(mappings, placed, asked, {**placed.resource})
         nulls = {n for n in shape.nulls if n in ("birth_date", "death_date")}
         nulls |= {"vital_status"} if "death_date" in nulls and "dead" not in shape.items else set()
         warned = [_alive(shape.nulls["death_date"])] if "death_date" in nulls else []
+        warned += [_kept(shape.nulls["sex"])] if "sex" in shape.nulls else []
         return [
-            replace(f, nulls=frozenset(nulls), issues=(*f.issues, *warned)) if nulls else f
+            replace(f, nulls=frozenset(nulls), issues=(*f.issues, *warned))
+            if nulls or warned
+            else f
             for f in facts
         ]
 
     return tell
+
+
+def _kept(at: str) -> Issue:
+    cause = "the sex is taken away, and the study needs one: what was known stands"
+    return Issue("review", cause, "send U where it is unknown", place=at, severity="warning")
 
 
 def _alive(at: str) -> Issue:
@@ -116,11 +130,11 @@ def _alive(at: str) -> Issue:
 
 def result(mappings: MappingSet, placed: Placed, shape: Shape, status: str, type: str) -> Tell:
     def tell(asked: Asked) -> list[Decoded]:
-        facts = _decoded(mappings, placed, asked)
+        facts = decoded(mappings, placed, asked)
         words = _as_word(mappings, placed, shape, asked) if _unread(facts) else None
         facts = words or facts
         if status in OPEN:
-            return [_reviewed(mappings, fact, _WAITS) for fact in facts]
+            return [reviewed(mappings, fact, placed.at, WAITS) for fact in facts]
         if status == "U" and "empty" in shape.items:
             return [_promoting(mappings, fact) for fact in facts]
         if "null" in shape.items:
@@ -148,7 +162,7 @@ def _as_word(
     other["valueString"] = str(number.value)
     at = shape.items["number"].at
     moved = replace(placed, places=(*placed.places, ("Observation.valueString", at)))
-    facts = _decoded(mappings, moved, asked, other)
+    facts = decoded(mappings, moved, asked, other)
     absent = any(isinstance(v, Absent) for fact in facts for v in fact.fields.values())
     return facts if absent and not _unread(facts) else None
 
@@ -190,134 +204,3 @@ def _nulled(mappings: MappingSet, fact: Decoded) -> Decoded:
     if fact.fate != "hold" or not name or not fact.key:
         return fact
     return replace(fact, fate="record", issues=(), nulls=frozenset({name}))
-
-
-def panel(mappings: MappingSet, placed: Placed, group: Group) -> Tell:
-    def tell(asked: Asked) -> list[Decoded]:
-        facts = [_parts(mappings, fact, group, placed, asked) for fact in _first(asked)]
-        if group.status in OPEN:
-            return [_reviewed(mappings, fact, _WAITS) for fact in facts]
-        return facts
-
-    def _first(asked: Asked) -> list[Decoded]:
-        return _decoded(mappings, placed, asked)
-
-    return tell
-
-
-def _parts(
-    mappings: MappingSet, fact: Decoded, group: Group, placed: Placed, asked: Asked
-) -> Decoded:
-    """With what is known of the record: parts that come apart are put together, and a total is
-    that of its parts or none."""
-    form = mappings.study.forms.get(fact.form)
-    if form is None or fact.fate not in ("record", "hold") or not fact.key:
-        return fact
-    known = _known(asked, fact.form, fact.key)
-    fields, traces = dict(fact.fields), dict(fact.traces)
-    issues = [i for i in fact.issues if not _about_total(i)]
-    nulls = frozenset(n for n in group.gone if n in form.fields)
-    for name, reason in group.absent.items():
-        if name in form.fields:
-            fields[name], traces[name] = Absent(reason), Trace(placed.at, "OBX-11", False)
-    for total in form.totals:
-        said = [n for n in (total.total.parts(None) if total.total else ()) if n in fields]
-        sent = total.name in group.shape.items
-        if said or (sent and not (total.total and total.total.alone)):
-            issues += _total(total, fields, traces, {**known, **fields}, group, placed)
-        elif not sent and isinstance(fields.get(total.name), Absent):
-            del fields[total.name]  # a message that says nothing of it
-    read = [n for n in fields if n not in form.key]
-    fate = "record" if read and not failed(records.totals(form, fields)) else fact.fate
-    return replace(fact, fate=fate, fields=fields, traces=traces, issues=tuple(issues), nulls=nulls)
-
-
-def _about_total(issue: Issue) -> bool:
-    return "total" in issue.cause
-
-
-def _known(asked: Asked, form: str, key: str) -> dict[str, Value]:
-    subject = asked.subject
-    found: Record | None = asked.unit.records.find(subject.id, form, key) if subject else None
-    live = found.fields if found and found.status == "active" else {}
-    return {name: records.value_from_json(raw) for name, raw in live.items()}
-
-
-def _total(
-    total: Any,
-    fields: dict[str, Value],
-    traces: dict[str, Trace],
-    all_of_it: Mapping[str, Value],
-    group: Group,
-    placed: Placed,
-) -> list[Issue]:
-    """Computed where every part is known; none where one is not."""
-    names = total.total.parts(None)
-    sent = group.shape.items.get(total.name)
-    lacking = [n for n in names if not has_value(all_of_it.get(n))]
-    trace = Trace(sent.at if sent else placed.at, "of its parts", False)
-    if not lacking:
-        if sent is None:
-            fields[total.name] = sum(int(str(all_of_it[n])) for n in names)
-            traces[total.name] = trace
-        return []
-    for name in (*lacking, total.name):
-        if not isinstance(all_of_it.get(name), Absent) or name == total.name:
-            fields[name], traces[name] = Absent("unknown"), trace
-    if sent is None:
-        return []
-    cause = f"total sent, but {', '.join(lacking)} is missing: the study keeps no total then"
-    return [Issue("business-rule", cause, "send the missing part", place=sent.at)]
-
-
-def visit(shape: Shape, patient: Mapping[str, Any], *, gone: bool) -> Tell:
-    """The days in hospital of the operation that falls into the visit."""
-
-    def tell(asked: Asked) -> list[Decoded]:
-        if gone:
-            return [Decoded("withdraw")]
-        admitted, discharged = str(shape.get("admitted"))[:10], str(shape.get("discharged"))[:10]
-        if len(admitted) < 10 or len(discharged) < 10:
-            return [Decoded("refuse", (_open(shape),))]
-        days = (date.fromisoformat(discharged) - date.fromisoformat(admitted)).days
-        if days < 0:
-            issue = Issue("value", "discharged before admitted", "correct it", place=shape.at)
-            return [Decoded("hold", (issue,))]
-        during = [one for one in _operations(asked) if admitted <= _day(one) <= discharged]
-        made = [_stay(one, days, shape, patient) for one in during]
-        return made or [Decoded("hold", (_no_operation(shape),), form="surgery")]
-
-    return tell
-
-
-def _operations(asked: Asked) -> list[Record]:
-    found = asked.unit.records.all("surgery", asked.subject.id) if asked.subject else []
-    return [one for one in found if one.status == "active"]
-
-
-def _day(operation: Record) -> str:
-    told = operation.fields.get("performed_on")
-    return told[:10] if isinstance(told, str) and len(told) >= 10 else ""
-
-
-def _stay(operation: Record, days: int, shape: Shape, patient: Mapping[str, Any]) -> Decoded:
-    trace = Trace(f"{shape.at}-45", "days from PV1-44 to PV1-45", False)
-    return Decoded(
-        "record",
-        form="surgery",
-        key=operation.key,
-        block="surgery",
-        fields={"hospital_stay_days": days},
-        traces={"hospital_stay_days": trace},
-        patient=patient,
-    )
-
-
-def _open(shape: Shape) -> Issue:
-    cause = "the visit has no end yet, or no beginning"
-    return Issue("required", cause, "nothing to do", place=shape.at, severity="information")
-
-
-def _no_operation(shape: Shape) -> Issue:
-    cause = "no operation is known within the visit"
-    return Issue("not-found", cause, "replay it when the operation has come", place=shape.at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhirbridge.formats import hl7v2, hl7v2_ack, hl7v2_time, mllp
+from fhirbridge.formats import hl7v2, hl7v2_ack, hl7v2_batch, hl7v2_time, mllp
 
 HEAD = "MSH|^~\\&|EHR|SITEA|||20260301101500||ORU^R01|A1|P|2.5.1"
 
@@ -119,9 +119,23 @@ def test_a_frame_that_grows_too_long_is_given_up_while_it_is_read() -> None:
 
 def test_a_batch_is_divided_at_its_headers() -> None:
     file = f"FHS|^~\\&\rBHS|^~\\&\r{HEAD}\rPID|1\r{HEAD}\rPID|2\rBTS|2\rFTS|1\r".encode()
-    assert [name for name, _ in hl7v2.batch(file)] == ["FHS", "BHS", "MSH", "MSH", "BTS", "FTS"]
+    assert [name for name, _ in hl7v2_batch.batch(file)] == [
+        "FHS",
+        "BHS",
+        "MSH",
+        "MSH",
+        "BTS",
+        "FTS",
+    ]
     lined = file.replace(b"\r", b"\n")
-    assert [name for name, _ in hl7v2.batch(lined)] == ["FHS", "BHS", "MSH", "MSH", "BTS", "FTS"]
+    assert [name for name, _ in hl7v2_batch.batch(lined)] == [
+        "FHS",
+        "BHS",
+        "MSH",
+        "MSH",
+        "BTS",
+        "FTS",
+    ]
 
 
 @pytest.mark.parametrize(

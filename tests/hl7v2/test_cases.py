@@ -1,4 +1,4 @@
-"""The cases of `cases.json` (or of the file of `--hl7v2-cases`), over MLLP: what is answered, what
+"""The cases of `cases.json` and `more-cases.json` (or of the file of `--hl7v2-cases`), over MLLP: what is answered, what
 becomes of the message, what the registry then says, and what waits and where.
 
 What a person would decide is decided: "records" are those with every proposal accepted.
@@ -28,7 +28,8 @@ SYSTEMS = {"I10P": "http://www.cms.gov/Medicare/Coding/ICD10", "C4": "http://www
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         given = metafunc.config.getoption("--hl7v2-cases")
-        cases = read(Path(given) if given else HERE / "cases.json")
+        files = [Path(given)] if given else [HERE / "cases.json", HERE / "more-cases.json"]
+        cases = [case for file in files for case in read(file)]
         metafunc.parametrize("case", cases, ids=[str(case["id"]) for case in cases])
 
 

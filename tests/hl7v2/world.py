@@ -70,7 +70,9 @@ def write_site(folder: Path, world: dict[str, Any]) -> None:
             "sending_facility",
             "processing_ids",
             "ack",
+            "busy",
             "assigning_authorities",
+            "old_coding_systems",
         )
         if name in told and told[name] != "quarantine"
     }
