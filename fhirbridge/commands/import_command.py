@@ -52,11 +52,13 @@ def import_(
 ) -> None:
     """Rehearse the table FILE (CSV or .xlsx): what each row would do; with --apply, do it."""
     site = workshop.site(site_name)
+    settings = workshop.settings
+    limits = Limits(settings.import_bytes, settings.import_rows, settings.import_days)
     desk = Desk(
         workshop.registry,
         site.id,
         lambda unit: workshop.mappings(unit, site),
-        Limits(workshop.settings.import_bytes, workshop.settings.import_rows),
+        limits,
         COMMAND_LINE,
         Crash(workshop.settings.crash),
     )

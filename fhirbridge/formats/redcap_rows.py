@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import zip_longest
 from typing import Any
 
 from fhirbridge.formats import csv_cells, redcap, tabular_cells
 from fhirbridge.formats.redcap import Shape, Variable
-from fhirbridge.formats.tabular import Double, Fact, Held, Place, Survey, Told
 from fhirbridge.formats.tabular_cells import Cells, Wrong
 from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column
+from fhirbridge.formats.tabular_survey import Keys, digest, doubles
 from fhirbridge.formats.tabular_text import RawRow, plain, trimmed
+from fhirbridge.formats.tabular_told import Double, Fact, Held, Place, Survey, Told
 from fhirbridge.outcome import Issue
 from fhirbridge.study.definition import Field, Study
 from fhirbridge.study.values import has_value
@@ -368,24 +370,26 @@ def with_keys(
 
 def survey(rows: Iterable[RawRow], again: Iterable[RawRow], reader: RedcapRows) -> Survey:
     """Which instances stand twice, equal or not."""
-    seen: dict[tuple[str, ...], tuple[int, int, bytes]] = {}
-    doubles: dict[int, Double] = {}
+    keys = Keys()
     count = blank = 0
+
+    def key(row: RawRow) -> bytes:
+        name = reader.name(row)
+        if not reader.shape.eav:
+            return digest(*name)
+        return digest(*name, reader.cell(row, reader.shape.name), reader.box(row))
+
+    def differs(one: RawRow, other: RawRow) -> int:
+        """The name of the instrument may be spelt otherwise."""
+        pairs = enumerate(zip_longest(one.cells, other.cells, fillvalue=""))
+        unlike = (i for i, (a, b) in pairs if trimmed(a) != trimmed(b))
+        return 0 if any(i != reader.shape.instrument for i in unlike) else -1
+
     for row in rows:
-        if row.blank:
-            blank += 1
-            continue
-        count += 1
-        name: tuple[str, ...] = reader.name(row)
-        if reader.shape.eav:
-            name = (*name, reader.cell(row, reader.shape.name), reader.box(row))
-        cells = [c for i, c in enumerate(row.cells) if i != reader.shape.instrument]
-        digest = blake2b("\0".join(map(trimmed, cells)).encode(), digest_size=16).digest()
-        first = seen.setdefault(name, (row.row, row.line, digest))
-        if first[0] != row.row:
-            differs = 0 if first[2] != digest else -1
-            doubles[row.row] = Double(first[1], differs)
-            if differs == 0:
-                doubles[first[0]] = Double(row.line, 0)
+        blank += row.blank
+        count += not row.blank
+        if not row.blank:
+            keys.add(key(row))
+    twice = doubles(again, keys.repeated(), key, differs)
     notes = (f"{blank} lines without content skipped",) if blank else ()
-    return Survey({}, doubles, count, blank, notes)
+    return Survey({}, twice, count, blank, notes)

@@ -133,7 +133,7 @@ class Cells:
             wrong = damaged(text)
             if wrong:
                 return wrong
-        parsed = csv_cells.parser(field)(cell if field.type == "text" else text)
+        parsed = csv_cells.parser(field)(cell if field.type == "text" and not key else text)
         kind = "yes or no" if field.type == "boolean" else f"a {field.type}"
         return Wrong(f"this is not {kind}", "write true or false") if parsed is None else parsed
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from fhirbridge.formats import tabular_dates, tabular_units
-from fhirbridge.formats.tabular_text import RawRow, letter, plain
+from fhirbridge.formats.tabular_text import RawRow, letter, plain, trimmed
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.study.definition import Field, Form, Study
 
@@ -199,6 +199,9 @@ class _Resolving:
     def column(self, index: int, header: str, name: str) -> None:
         line = self.names.lines.get(name)
         wanted, unit = (line.field, line.unit) if line else self.names.field(name)
+        if unit and not line:
+            unit = tabular_units.in_header(trimmed(header))[1]  # Gy is no gy
+            unit = unit if tabular_units.known(unit) else unit.lower()
         if line and wanted == "-":
             return  # the map says that it is not read
         if not wanted:

@@ -14,16 +14,16 @@ from typing import Any
 
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json, tabular_report
-from fhirbridge.formats.tabular import Survey, Told
 from fhirbridge.formats.tabular_columns import OURS
 from fhirbridge.formats.tabular_report import Line
 from fhirbridge.formats.tabular_text import RawRow, Sheet, column_of, plain
+from fhirbridge.formats.tabular_told import Survey, Told
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.registry.uploads import Upload
-from fhirbridge.sync import files, rehearsed
+from fhirbridge.sync import files, overdue, rehearsed
 from fhirbridge.sync.fates import Known, RowFate, Tally, fates
 from fhirbridge.sync.ingest import Incoming, ingest, preview
 from fhirbridge.sync.rows import KIND, Chunk
@@ -64,8 +64,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """`days`: for how long the file of a rehearsal is kept that nobody applies."""
+
     size: int
     rows: int
+    days: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class Desk:
         """What applying would do; the file is kept for it, and else nothing. Raises `BridgeError`
         with every fault of the file where it is refused whole."""
         self._small(sent)
+        if self.keeps:
+            overdue.sweep(self.registry, self.site_id, self.limits.days, by=self.by)
         with self.registry.unit(self.site_id) as unit:
             mappings = self.mappings(unit)
             table = Table.open(mappings, sent, self.limits.rows)
@@ -129,6 +134,8 @@ class Desk:
             if upload.state == "applied":
                 return Outcome(upload, dict(upload.counts), (), fresh=False)
             mappings = self.mappings(unit)
+            if sent is None:
+                overdue.must_be_in_time(self.registry, upload, self.limits.days)
             _unchanged(upload, mappings)
             must_be_reasoned(upload, reason)
             sent = sent or sent_of(upload)
@@ -277,13 +284,8 @@ _WITHHELD = (
 def sent_of(upload: Upload) -> Sent:
     """The file of an upload, as it was sent. Raises `BridgeError` where it is not kept any more."""
     if not upload.body:
-        raise _gone()
+        raise overdue.gone()
     return Sent(upload.name, upload.body, upload.form, **fhir_json.parse(upload.asked.encode()))
-
-
-def _gone() -> BridgeError:
-    cause = "the file of this upload is not kept"
-    return BridgeError(Issue("not-found", cause, "upload it again"))
 
 
 def _other_mapping() -> BridgeError:

@@ -14,9 +14,9 @@ from typing import Any
 
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.formats import fhir_json
-from fhirbridge.formats.tabular import Double, Fact, Held, Survey, Told
 from fhirbridge.formats.tabular_cells import Marks
 from fhirbridge.formats.tabular_text import RawRow
+from fhirbridge.formats.tabular_told import Double, Fact, Held, Survey, Told
 from fhirbridge.mapping.decode import Decoded
 from fhirbridge.mapping.read_row import Trace
 from fhirbridge.mapping.spec import MappingSet

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fhirbridge.formats import tabular_columns
-from fhirbridge.formats.tabular import Double, Rows, Told
+from fhirbridge.formats.tabular import Rows
 from fhirbridge.formats.tabular_cells import Cells, Marks
 from fhirbridge.formats.tabular_columns import Names
 from fhirbridge.formats.tabular_text import RawRow
+from fhirbridge.formats.tabular_told import Double, Told
 from fhirbridge.mapping.crosswalk import Crosswalk
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from fhirbridge.formats import fhir_json, tabular_xlsx
-from fhirbridge.formats.tabular import Told
 from fhirbridge.formats.tabular_text import RawRow
+from fhirbridge.formats.tabular_told import Told
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.sync import hl7v2_door, hl7v2_files
