@@ -7,20 +7,18 @@ that is not ticked says nothing either, for an unopened form looks the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
-from itertools import zip_longest
 from typing import Any
 
 from fhirbridge.formats import csv_cells, redcap, tabular_cells
 from fhirbridge.formats.redcap import Shape, Variable
 from fhirbridge.formats.tabular_cells import Cells, Wrong
 from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column
-from fhirbridge.formats.tabular_survey import Keys, digest, doubles
 from fhirbridge.formats.tabular_text import RawRow, plain, trimmed
-from fhirbridge.formats.tabular_told import Double, Fact, Held, Place, Survey, Told
+from fhirbridge.formats.tabular_told import Double, Fact, Held, Place, Told
 from fhirbridge.outcome import Issue
 from fhirbridge.study.definition import Field, Study
 from fhirbridge.study.values import has_value
@@ -54,13 +52,13 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class RedcapRows:
-    """`keys` are, of an export of single values, the dates and ids by which each record's form is
-    known."""
+    """`raw`: the file shows that what is a code in its cells is one, and no label of another."""
 
     project: Project
     shape: Shape
     header: RawRow
     cells: CellsOf
+    raw: bool = True
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -282,7 +280,9 @@ class RedcapRows:
         if reason:
             return cells.absent(goal.field, reason)
         if variable.choices and goal.field.type in ("choice", "boolean"):
-            value = self.word(variable, goal, text, labelled=index in self.shape.labelled)
+            value = self.word(
+                variable, goal, text, labelled=not self.raw or index in self.shape.labelled
+            )
             return value if isinstance(value, Wrong) else self.typed(goal.field, value)
         comma = "," if "comma_decimal" in variable.validation else ""
         column = Column(index, variable.name, goal.field, "", comma, goal.system, Decimal(1))
@@ -307,7 +307,8 @@ class RedcapRows:
         code = found[0] if len(found) == 1 else ""
         if len(found) > 1:
             cause = f"'{text}' may be any of the codes {', '.join(found)} of {variable.name}"
-            return Wrong(cause, 'export "CSV / raw data", or tell the labels apart', "unknown-code")
+            remedy = 'export "CSV / raw data" with all columns, or tell the labels apart'
+            return Wrong(cause, remedy, "unknown-code")
         if not code:
             listed = ", ".join(code for code, _ in variable.choices)
             cause = f"no code of {variable.name}: {listed}"
@@ -344,52 +345,3 @@ class RedcapRows:
 
 def _bare(text: str) -> str:
     return re.sub(r"[\W_]", "", text).lower()
-
-
-def with_keys(
-    rows: Iterable[RawRow], again: Iterable[RawRow], reader: RedcapRows
-) -> Iterator[RawRow]:
-    """Of an export of single values, each line with the keys that other lines give its record."""
-    if not reader.shape.eav:
-        yield from rows
-        return
-    project = reader.project
-    keys = {
-        name
-        for name, goal in project.goals.items()
-        if goal.field.name in project.study.form(goal.form).key
-    }
-    found: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in again:
-        name = reader.cell(row, reader.shape.name)
-        if name in keys:
-            found.setdefault(reader.name(row), {})[name] = reader.cell(row, reader.shape.value)
-    for row in rows:
-        yield replace(row, context=tuple(found.get(reader.name(row), {}).items()))
-
-
-def survey(rows: Iterable[RawRow], again: Iterable[RawRow], reader: RedcapRows) -> Survey:
-    """Which instances stand twice, equal or not."""
-    keys = Keys()
-    count = blank = 0
-
-    def key(row: RawRow) -> bytes:
-        name = reader.name(row)
-        if not reader.shape.eav:
-            return digest(*name)
-        return digest(*name, reader.cell(row, reader.shape.name), reader.box(row))
-
-    def differs(one: RawRow, other: RawRow) -> int:
-        """The name of the instrument may be spelt otherwise."""
-        pairs = enumerate(zip_longest(one.cells, other.cells, fillvalue=""))
-        unlike = (i for i, (a, b) in pairs if trimmed(a) != trimmed(b))
-        return 0 if any(i != reader.shape.instrument for i in unlike) else -1
-
-    for row in rows:
-        blank += row.blank
-        count += not row.blank
-        if not row.blank:
-            keys.add(key(row))
-    twice = doubles(again, keys.repeated(), key, differs)
-    notes = (f"{blank} lines without content skipped",) if blank else ()
-    return Survey({}, twice, count, blank, notes)

@@ -55,9 +55,11 @@ class Rows:
                 made = self.fact(row, word, study_id)
                 if isinstance(made, Held):
                     held.append(made)
+                elif made is not None and self.cell(row, self.columns.word):
+                    facts.append(_withdrawn(made, self.form.key))
                 elif made is not None:
                     facts.append(_added(made, wrong, number_at) if wrong else made)
-        name = "|".join((study_id or "?", *(fact.key for fact in facts)))
+        name = "|".join((study_id or _anonymous(numbers), *(fact.key for fact in facts)))
         if not facts:
             name = f"row:{blake2b('|'.join(row.cells).encode(), digest_size=12).hexdigest()}"
         return Told(row, name, study_id, numbers, tuple(facts), tuple(held), whose, number_at)
@@ -110,8 +112,27 @@ class Rows:
             where = row.at(0, len(self.columns.headers) - 1)
             header = self.columns.headers[double.column]
             issue = Issue("duplicate", cause, "delete one of the two rows", where, header)
+        if issue is None:
+            issue = self.of_word(row)
         if issue is not None:
             yield Held(self.form.name, (issue,))
+
+    def of_word(self, row: RawRow) -> Issue | None:
+        """Why what the row says of its whole record is not done."""
+        text = self.cell(row, self.columns.word)
+        if not text:
+            return None
+        if text != WITHDRAW:
+            wrong = Wrong("no word for a row", f"write {WITHDRAW}, or leave it blank")
+        elif not self.form.key:
+            remedy = "withdraw consent, or take the person out: see the documents"
+            wrong = Wrong(f"a {self.form.name} is not taken back by a table", remedy)
+        elif self.columns.rows != ("",):
+            remedy = "send a table with one record a row"
+            wrong = Wrong("the row is several records: which is taken back?", remedy)
+        else:
+            return None
+        return self.issue(row, self.columns.word, wrong)
 
     def count(self, row: RawRow) -> Issue | None:
         have, wanted = len(row.cells), len(self.columns.headers)
@@ -222,6 +243,19 @@ class Rows:
                 places[name] = (f"line {row.line}", name)
                 assumed.add(name)
         return frozenset(assumed)
+
+
+def _anonymous(numbers: Sequence[Identifier]) -> str:
+    """Where no pseudonym is told: not the number, which belongs into the vault."""
+    told = "|".join(f"{one.system}|{one.value}" for one in numbers)
+    return f"?{blake2b(told.encode(), digest_size=12).hexdigest()}" if told else "?"
+
+
+def _withdrawn(fact: Fact, key: Sequence[str]) -> Fact:
+    """The record of the row without what it says, as it is taken back whatever that is."""
+    kept = {n: v for n, v in fact.fields.items() if n in key}
+    places = {n: p for n, p in fact.places.items() if n in key}
+    return Fact(fact.form, fact.key, kept, places, withdrawn=True)
 
 
 def _row_not_applied(in_doubt: Sequence[Issue], others: Sequence[Issue]) -> tuple[Issue, ...]:

@@ -18,6 +18,8 @@ from fhirbridge.study.definition import Field, Form, Study
 
 SUBJECT = "study_id"
 NUMBERS = "hospital_ids"
+ROW = "fhirbridge_row"
+"""A column of ours that sites fill in: a word about the row's whole record."""
 OURS = ("fhirbridge_fate", "fhirbridge_faults")
 _ALIASES = {"hospital_id": NUMBERS, "hospital_number": NUMBERS}
 MAP = ("header", "field", "unit", "date_order", "decimal", "system", "row", "value", "note")
@@ -109,7 +111,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """`subject` and `numbers` are where the row says whose it is, -1 for nowhere. `constants` are
+    """`subject` and `numbers` are where the row says whose it is, -1 for nowhere; `word` where it
+    says something of its whole record. `constants` are
     values by field, `rows` the words of a wide table; of any other the one word is empty."""
 
     headers: tuple[str, ...]
@@ -121,6 +124,7 @@ class Columns:
     unread: tuple[int, ...]
     ours: tuple[int, ...]
     notes: tuple[str, ...] = field(default=())
+    word: int = -1
 
     def of(self, word: str) -> tuple[Column, ...]:
         return tuple(c for c in self.fields if c.row in ("", word))
@@ -184,12 +188,15 @@ class _Resolving:
         self.ours: list[int] = []
         self.subject, self.numbers = -1, None  # type: int, Column | None
         self.seen: dict[tuple[str, str], list[int]] = {}
+        self.word = -1
 
     def run(self) -> None:
         for index, cell in enumerate(self.header.cells):
             name = plain(cell)
             if name in OURS:
                 self.ours.append(index)
+            elif name == ROW:
+                self.word = index
             elif name:
                 self.column(index, cell.strip(), name)
         self.twice()
@@ -324,6 +331,7 @@ class _Resolving:
             tuple(self.unknown),
             tuple(self.ours),
             notes,
+            self.word,
         )  # fmt: skip
 
 

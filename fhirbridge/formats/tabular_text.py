@@ -130,9 +130,9 @@ def open_text(raw: bytes, known: Known, keys: Sequence[Known], *, charset: str =
 
     Raises `BridgeError` where the file is another kind, in no known encoding, or has no header.
     """
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise refused("the file is empty", "leave it out, or see how it was written")
-    other = next((told for told in _OTHERS if raw.lstrip()[:8].startswith(told[0])), None)
+    other = next((told for told in _OTHERS if raw[:4096].lstrip().startswith(told[0])), None)
     if other:
         raise refused(f"the file is {other[1]}", other[2])
     encoding, skipped, told = _encoding(raw, charset)

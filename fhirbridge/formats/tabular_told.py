@@ -20,7 +20,7 @@ Place = tuple[str, str]
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What a row says of one record. `assumed`: fields that no cell says, but the site's map for
-    all its files."""
+    all its files. `withdrawn`: that the record is taken back as a whole."""
 
     form: str
     key: str
@@ -29,6 +29,7 @@ class Fact:
     nulls: frozenset[str] = frozenset()
     assumed: frozenset[str] = frozenset()
     issues: tuple[Issue, ...] = ()
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,7 +316,7 @@ def _line(row: RawRow, fate: RowFate) -> Line:
 
 
 def _withdrawals(rows: list[tuple[RawRow, Told]]) -> int:
-    return sum(len(fact.nulls) for _, told in rows for fact in told.facts)
+    return sum(len(f.nulls) + f.withdrawn for _, told in rows for f in told.facts)
 
 
 def _overtaken(fate: RowFate) -> RowFate:

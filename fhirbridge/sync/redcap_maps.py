@@ -59,7 +59,7 @@ def reader(
         frozenset(word for word in _missing(mappings)),
         {form: dict(_constants(mappings, form)) for form in {g.form for g in goals.values() if g}},
     )
-    return RedcapRows(project, shape, header, cells)
+    return RedcapRows(project, shape, header, cells, bool(more.get("raw", True)))
 
 
 def _first(variables: Sequence[Variable], goals: Mapping[str, Goal | None]) -> list[Variable]:

@@ -107,7 +107,11 @@ def decoded(mappings: MappingSet, told: Told, system: str) -> Iterator[Decoded]:
     """The facts of one row as of any other format."""
     patient = _patient(told, system)
     for fact in told.facts:
-        yield _fact(mappings, fact, patient)
+        if fact.withdrawn:
+            form, key = fact.form, fact.key
+            yield Decoded("withdraw", form=form, key=key, block=form, patient=patient)
+        else:
+            yield _fact(mappings, fact, patient)
     for held in told.held:
         yield _held(held, patient)
 

@@ -7,6 +7,7 @@ is printed beside what is expected.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_case(case: dict[str, Any], tmp_path: Path) -> None:
         ]
         assert sorted(waits) == sorted(wanted)
         explained(made, expected)
-        holds(made, expected["records"], known)
+        holds(made, expected["records"], known, expected.get("gone", ()))
         preview(made, expected.get("preview", {}))
         for one in expected.get("unread", ()):
             read = [f for f in made.faults if not f.waits and f.line == one["line"]]
@@ -110,12 +111,16 @@ def explained(made: Door, expected: dict[str, Any]) -> None:
             assert any(word in f.sentence() for f in found), (word, found)
 
 
-def holds(made: Door, wanted: list[dict[str, Any]], known: list[str]) -> None:
-    """Every record that is expected is there, and none is new that is not."""
+def holds(
+    made: Door, wanted: list[dict[str, Any]], known: list[str], gone: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Every record that is expected is there, none is new that is not, and none of those gone."""
     exported = made.export()
     for one in exported:
         if one["form"] != "subject" and name(one) not in known:
             assert any(not says(one, record) for record in wanted), (one, wanted)
+    for one in gone:
+        assert all(says(have, one) for have in exported), one
     for record in wanted:
         near = [says(one, record) for one in exported]
         assert [] in near, (record, [n for n in near if n != ["another record"]])
