@@ -14,7 +14,8 @@ from fhirbridge.formats.tabular_text import RawRow
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.sync.fates import Change, Fault, RowFate, by_cause
-from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent
+from fhirbridge.sync.imports import Desk, Limits, Outcome
+from fhirbridge.sync.sent_tables import Sent
 
 MOST = 50  # places of one cause, and rows, that are printed
 

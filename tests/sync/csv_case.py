@@ -13,7 +13,7 @@ from typing import Any
 
 import openpyxl
 
-from fhirbridge.sync.imports import Sent
+from fhirbridge.sync.sent_tables import Sent
 
 # What the study's definition does not allow, and why.
 _NOT_HERE = {("assessment", "ambulation", "unknown"): "the study has no reason of absence for it"}

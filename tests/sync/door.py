@@ -26,8 +26,9 @@ from fhirbridge.sync import additions, tables, visits
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol
 from fhirbridge.sync.fates import Fault, RowFate
-from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent
+from fhirbridge.sync.imports import Desk, Limits, Outcome
 from fhirbridge.sync.project import project, values_of
+from fhirbridge.sync.sent_tables import Sent
 from tests import databases
 
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"

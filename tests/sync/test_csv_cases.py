@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fhirbridge.library import Library
-from fhirbridge.sync.imports import Sent
+from fhirbridge.sync.sent_tables import Sent
 from tests.sync import csv_case, door
 from tests.sync.csv_case import name, says, sent
 from tests.sync.door import Door

@@ -10,7 +10,7 @@ import pytest
 
 from fhirbridge.outcome import BridgeError
 from fhirbridge.sync import overdue
-from fhirbridge.sync.imports import Sent
+from fhirbridge.sync.sent_tables import Sent
 from tests.sync import door
 from tests.sync.door import Door
 

@@ -9,7 +9,7 @@ import pytest
 
 from fhirbridge.formats.redcap import HEADER
 from fhirbridge.formats.redcap_dictionary import written
-from fhirbridge.sync.imports import Sent
+from fhirbridge.sync.sent_tables import Sent
 from tests.sync import door
 from tests.sync.door import Door
 
@@ -17,6 +17,7 @@ WALK = "1, without help | 2, with a stick | 3, with a stick | 4, 2"
 MAP = (
     "variable,field,codes\nrecord_id,study_id,\nday,assessment.assessed_on,\n"
     "walk,assessment.ambulation,1=independent; 2=aid; 3=wheelchair; 4=bed\n"
+    "lesion_no,lesion.lesion_id,\nsolo,lesion.solitary,\n"
 )
 
 
@@ -92,3 +93,29 @@ def test_a_header_that_is_the_label_of_two_variables_is_refused(here: Door) -> N
         '"Walking" is the label of day and walk' in issue.cause and "C1" in issue.expression
         for issue in here.refused
     )
+
+
+@pytest.mark.parametrize(
+    ("choices", "cell", "solitary"),
+    [
+        ("1, No | 2, Yes", "1", False),
+        ("1, No | 2, Yes", "2", True),
+        ("1, one | 2, several", "1", None),
+    ],
+)
+def test_yes_or_no_is_what_the_label_says_and_not_the_code(
+    here: Door, choices: str, cell: str, solitary: bool | None
+) -> None:
+    told = written(
+        [
+            HEADER,
+            ["record_id", "lesion", "", "text", "Record ID"],
+            ["lesion_no", "lesion", "", "text", "Lesion"],
+            ["solo", "lesion", "", "radio", "Solitary", choices],
+        ]
+    )
+    text = f"record_id,lesion_no,solo\nMBD-A-001,L1,{cell}\n"
+    here.play(Sent("raw.csv", text.encode(), "redcap", "", told))
+    (lesion,) = [one for one in here.export() if one["form"] == "lesion"]
+    assert lesion["fields"].get("solitary") is solitary
+    assert [f.column for f in here.faults] == ([] if solitary is not None else ["solo"])

@@ -17,7 +17,8 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.registry.uploads import Upload
 from fhirbridge.sync import additions
 from fhirbridge.sync.fates import FATES, Change, Fault, RowFate
-from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent, must_be_reasoned
+from fhirbridge.sync.imports import Desk, Limits, Outcome, must_be_reasoned
+from fhirbridge.sync.sent_tables import Sent
 from fhirbridge.web import bodies, trail
 from fhirbridge.web.api.noun import Noun, Text, caller, here, may_read, no_such, person
 
