@@ -66,12 +66,12 @@ def import_(
     told = dictionary.read_text(encoding="utf-8-sig") if dictionary else ""
     _small(file, desk.limits.size)
     sent = Sent(file.name, file.read_bytes(), form, charset, told)
-    seen = _Seen()
+    seen = _Seen(whole=as_json)
     settle()
     rehearsed = desk.rehearse(sent, seen.see)
     done = rehearsed
     if applies:
-        seen = _Seen()
+        seen = _Seen(whole=as_json)
         done = desk.apply(rehearsed.upload.id, sent=sent, reason=reason, see=seen.see)
     if report is not None:
         kind = "xlsx" if report.suffix.lower() == ".xlsx" else "csv"
@@ -94,17 +94,20 @@ def _small(file: Path, most: int) -> None:
 
 
 class _Seen:
-    """What is told of the rows: all faults, and of what is taken the first."""
+    """What is told of the rows: all faults, and of what is taken the first; `whole`: every row."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool) -> None:
+        self.whole = whole
         self.faults: list[Fault] = []
         self.changes: list[tuple[int, str, Change]] = []
         self.rows: list[RowFate] = []
 
     def see(self, row: RawRow, fate: RowFate) -> None:
         self.faults += fate.faults
-        self.rows.append(fate)
-        self.changes += [(fate.line, fate.subject, change) for change in fate.changes]
+        if self.whole:
+            self.rows.append(fate)
+        if self.whole or len(self.changes) < MOST:
+            self.changes += [(fate.line, fate.subject, change) for change in fate.changes]
 
     def tell(self, rehearsed: Outcome, done: Outcome, *, applies: bool) -> None:
         for note in rehearsed.notes:

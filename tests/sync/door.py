@@ -22,6 +22,8 @@ from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.study import records
+from fhirbridge.study.definition import Form
+from fhirbridge.study.fields import DATES
 from fhirbridge.sync import additions, tables, visits
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol
@@ -187,7 +189,7 @@ def site_files(base: MappingSet, settings: Mapping[str, Any], form: str) -> dict
     assert not unknown, f"these settings are played by nothing: {', '.join(sorted(unknown))}"
     lines = {name: list(told) for name, told in COLUMNS.items()}
     if form in base.study.forms:
-        lines[form] = _column_lines(lines.get(form, []), settings)
+        lines[form] = _column_lines(base.study.form(form), lines.get(form, []), settings)
     made = {f"columns-{name}": _map(told) for name, told in lines.items()}
     words = settings.get("absence_words", {})
     if words:
@@ -201,26 +203,40 @@ def site_files(base: MappingSet, settings: Mapping[str, Any], form: str) -> dict
     return made | _walks(base, settings.get("crosswalk", {}), form)
 
 
+def _target(target: Any) -> dict[str, str]:
+    """`form.field (unit)`, or what the column map says of it, by name."""
+    if isinstance(target, Mapping):
+        return {"field": "", **target}
+    name, _, unit = str(target).rstrip(")").partition(" (")
+    field_name = name.partition(",")[0].rpartition(".")[2]
+    site_key = field_name in ("subject: site key", "site key")
+    return {"field": "study_id" if site_key else field_name, **({"unit": unit} if unit else {})}
+
+
 def _column_lines(
-    known: list[tuple[str, str, dict[str, str]]], settings: Mapping[str, Any]
+    form: Form, known: list[tuple[str, str, dict[str, str]]], settings: Mapping[str, Any]
 ) -> list[tuple[str, str, dict[str, str]]]:
     """Of a form: headers and their fields, `columns` with more of each; orders and marks of dates
     and decimals by column."""
     told: dict[str, dict[str, str]] = {}
-    for header, field_name in settings.get("column_map", {}).items():
-        told.setdefault(header, {})["field"] = str(field_name).rpartition(".")[2]
+    for header, target in settings.get("column_map", {}).items():
+        told.setdefault(header, {}).update(_target(target))
     for one in settings.get("columns", ()):
         told.setdefault(one.get("header", ""), {}).update(one)
     for setting in ("date_order", "decimal", "system"):
-        for header, value in settings.get(setting, {}).items():
+        given = settings.get(setting, {})
+        if isinstance(given, str):  # for every column of its kind
+            types = ("decimal",) if setting == "decimal" else DATES
+            given = {f.name: given for f in form.fields.values() if f.type in types}
+        for header, value in given.items():
             told.setdefault(header, {})[setting] = value
     for header in settings.get("unread", ()):
         told[header] = {"field": "-"}
     headers = {h: (f, more) for h, f, more in known if h}
     for header, more in told.items():
         field_name, before = headers.get(header, (header, {}))
-        given = {n: v for n, v in more.items() if n in _HEAD[2:]}
-        headers[header] = (more.get("field", field_name), {**before, **given})
+        also = {n: v for n, v in more.items() if n in _HEAD[2:]}
+        headers[header] = (more.get("field", field_name), {**before, **also})
     return [*((h, f, m) for h, (f, m) in headers.items()), *(one for one in known if not one[0])]
 
 
