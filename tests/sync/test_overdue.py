@@ -60,7 +60,7 @@ def test_a_rehearsal_that_nobody_applies_is_let_go_of(here: Door, clock: Clock) 
     assert not is_kept(here, upload)
     assert refused(here, upload) == ("gone", 410)
     with here.registry.read(here.site_id) as unit:
-        (event,) = [one for one in unit.audit.events() if one.event == "import.expire"]
+        (event,) = [one for one in unit.trail.events() if one.event == "import.expire"]
     assert event.entities == {"uploads": [upload]}
     assert event.actor == "worker"
 
