@@ -22,13 +22,13 @@ from hl7apy.parser import parse_message
 from bench import wires
 from bench.door import SUBJECTS, Job, Place, client, own, serving
 from bench.pipelines import row
-from fhirbridge.app import open_registry
 from fhirbridge.commands import serve_command
 from fhirbridge.commands.encode_command import bundles
 from fhirbridge.crash import Crash
 from fhirbridge.formats import csv_records, fhir_json, hl7v2, hl7v2_results
 from fhirbridge.formats.hl7v2_shapes import Habits, Shape
 from fhirbridge.library import Library
+from fhirbridge.registry.opening import open_registry
 from fhirbridge.sandbox import synthetic
 from fhirbridge.settings import Settings
 from fhirbridge.sync import files

@@ -22,11 +22,11 @@ from typing import Any, cast
 
 from bench.door import SUBJECTS, Place
 from bench.pipelines import row
-from fhirbridge.app import open_registry
 from fhirbridge.formats import mllp
 from fhirbridge.listener.server import Listener
 from fhirbridge.listener.taking import Desk
 from fhirbridge.registry.feeds import Feed
+from fhirbridge.registry.opening import open_registry
 from fhirbridge.sandbox import synthetic
 from fhirbridge.settings import Settings
 

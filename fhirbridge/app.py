@@ -6,8 +6,7 @@ from flask import Flask, Response
 
 from fhirbridge.crash import Crash
 from fhirbridge.library import Library
-from fhirbridge.registry.store import Registry
-from fhirbridge.registry.vault import key
+from fhirbridge.registry.opening import open_registry
 from fhirbridge.settings import Settings
 from fhirbridge.web import api, entrance, errors, packed
 from fhirbridge.web.health import Readiness, health
@@ -32,13 +31,6 @@ OPEN = frozenset(
         "own_keys.published",
     }
 )
-
-
-def open_registry(settings: Settings) -> Registry:
-    """The registry of these settings, made or upgraded where need be."""
-    if not settings.database:
-        settings.data.mkdir(parents=True, exist_ok=True)
-    return Registry.open(settings.database_url, key=key(settings.vault_key))
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -5,87 +5,74 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from importlib import import_module
 
 import click
 
-from fhirbridge.commands import (
-    book_command,
-    client_commands,
-    connection_commands,
-    consent_commands,
-    crosswalk_commands,
-    delivery_commands,
-    demo,
-    export_command,
-    hl7_command,
-    import_command,
-    job_commands,
-    listen_command,
-    mapping_commands,
-    message_commands,
-    onboard_command,
-    receipt_commands,
-    registry_commands,
-    replay_command,
-    review_commands,
-    serve_command,
-    subject_commands,
-    sync_commands,
-    truth_command,
-    validate_command,
-    verify_command,
-    work_command,
-)
 from fhirbridge.commands.shared import Workshop, tell_issues
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.settings import Settings
 
+_ATTRIBUTES = {"import": "import_"}  # a word of Python
+# Each command with the module that has it, so that one starts without what all the others need.
+MODULES = {
+    "check": "mapping_commands",
+    "validate": "validate_command",
+    "encode": "mapping_commands",
+    "decode": "mapping_commands",
+    "book": "book_command",
+    "site": "onboard_command",
+    "client": "client_commands",
+    "consent": "consent_commands",
+    "crosswalk": "crosswalk_commands",
+    "subject": "subject_commands",
+    "connection": "connection_commands",
+    "message": "message_commands",
+    "import": "import_command",
+    "export": "export_command",
+    "receipt": "receipt_commands",
+    "quarantine": "registry_commands",
+    "replay": "replay_command",
+    "proposal": "review_commands",
+    "record": "registry_commands",
+    "verify": "verify_command",
+    "serve": "serve_command",
+    "feed": "listen_command",
+    "listen": "listen_command",
+    "hl7": "hl7_command",
+    "work": "work_command",
+    "job": "job_commands",
+    "schedule": "job_commands",
+    "pull": "sync_commands",
+    "deliver": "sync_commands",
+    "delivery": "delivery_commands",
+    "sandbox": "sync_commands",
+    "truth": "truth_command",
+    "demo": "demo",
+}
 
-@click.group()
+
+class Commands(click.Group):
+    """Every command of MODULES, imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in MODULES:
+            return None
+        module = import_module(f"fhirbridge.commands.{MODULES[cmd_name]}")
+        found: click.Command = getattr(module, _ATTRIBUTES.get(cmd_name, cmd_name))
+        return found
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="fhirbridge")
 @click.pass_context
 def commands(context: click.Context) -> None:
     """Study records to FHIR R4 and back, synced with hospital FHIR servers."""
     context.obj = Workshop(Settings.from_environment())
     context.call_on_close(context.obj.close)
-
-
-for command in (
-    mapping_commands.check,
-    validate_command.validate,
-    mapping_commands.encode,
-    mapping_commands.decode,
-    book_command.book,
-    onboard_command.site,
-    client_commands.client,
-    consent_commands.consent,
-    crosswalk_commands.crosswalk,
-    subject_commands.subject,
-    connection_commands.connection,
-    message_commands.message,
-    import_command.import_,
-    export_command.export,
-    receipt_commands.receipt,
-    registry_commands.quarantine,
-    replay_command.replay,
-    review_commands.proposal,
-    registry_commands.record,
-    verify_command.verify,
-    serve_command.serve,
-    listen_command.feed,
-    listen_command.listen,
-    hl7_command.hl7,
-    work_command.work,
-    job_commands.job,
-    job_commands.schedule,
-    sync_commands.pull,
-    sync_commands.deliver,
-    delivery_commands.delivery,
-    sync_commands.sandbox,
-    truth_command.truth,
-    demo.demo,
-):
-    commands.add_command(command)
 
 
 def main() -> None:

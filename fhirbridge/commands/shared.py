@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from fhirbridge.app import open_registry
 from fhirbridge.library import Library
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.listings import Page
+from fhirbridge.registry.opening import open_registry
 from fhirbridge.registry.sites import Connection, Site
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit

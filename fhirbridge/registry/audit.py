@@ -107,17 +107,18 @@ class Audit:
             self._chain(site, list(events))
 
     def _chain(self, site: str, events: list[Event]) -> None:
-        connection = self._scope.connection
-        head = connection.execute(_LOCKED, {"site": site}).one_or_none()
-        if head is None:
+        scope, rows = self._scope, []
+        head = scope.ask(_LOCKED, site=site)
+        if not head:
             raise transient("the audit trail of this site has no beginning")
-        seq, last, rows = head.seq, head.hash, []
-        for seq, event in enumerate(events, start=head.seq + 1):
+        ((seq, last),) = head
+        for event in events:
+            seq += 1
             linked = replace(event, seq=seq, previous=last)
-            last = linked.sealed(self._scope.vault)
+            last = linked.sealed(scope.vault)
             rows.append({**linked.columns(), "hash": last})
-        connection.execute(_ADDED, rows)
-        connection.execute(_MOVED, {"site": site, "last": seq, "sealed": last})
+        scope.write(_ADDED, rows)
+        scope.write(_MOVED, [{"site": site, "last": seq, "sealed": last}])
 
 
 def begin(scope: Scope, site_id: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from fhirbridge.registry import consent_tables
 from fhirbridge.registry.scope import Scope, duplicate, not_found
@@ -34,16 +34,19 @@ class CrosswalkLine:
     withdrawn_at: datetime | None = None
 
 
+_line = consent_tables.crosswalk_line.c
+_COUNTED = select(func.count(), func.count(_line.withdrawn_at)).where(
+    _line.site_id == bindparam("of_site")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CrosswalkLines:
     scope: Scope
 
     def version(self) -> tuple[int, int]:
         """Another one after each change: lines only grow in number, and so do withdrawn ones."""
-        line = consent_tables.crosswalk_line.c
-        counted = select(func.count(), func.count(line.withdrawn_at))
-        row = self.scope.connection.execute(counted.where(line.site_id == self.scope.site_id))
-        lines, withdrawn = row.one()
+        ((lines, withdrawn),) = self.scope.ask(_COUNTED, of_site=self.scope.site_id)
         return lines, withdrawn
 
     def all(self) -> list[CrosswalkLine]:

@@ -12,29 +12,32 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Select,
-    Table,
-    and_,
-    bindparam,
-    delete,
     false,
     func,
     insert,
     select,
     tuple_,
-    update,
 )
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.registry import tables
-from fhirbridge.registry.gathered import Way, portions
+from fhirbridge.registry.gathered import portions
 from fhirbridge.registry.history_tables import resource_version
+from fhirbridge.registry.resource_ways import (
+    ADD,
+    CHANGED,
+    KEEPS,
+    MARK,
+    REPLACES,
+    UNINDEX,
+    IndexRows,
+    Interval,
+    Kept,
+    Token,
+)
 from fhirbridge.registry.scope import Scope, conflict
 from fhirbridge.registry.search import DateFilter, TokenFilter, conditions
-
-Token = tuple[str, str | None, str]  # name, system, value
-Interval = tuple[str, str, str]  # name, low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,72 +59,10 @@ class ResourceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """The columns of a resource that its next version would overwrite."""
-
-    site_id: str
-    id: str
-    version: int
-    last_updated: datetime
-    body: Mapping[str, Any]
-    sha256: str
-    deleted: bool
-    revision: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """The rows of a resource's search index, each once."""
-
-    resource_id: str
-    marks: Iterable[Token]
-    spans: Iterable[Interval]
-
-    @property
-    def tokens(self) -> dict[tuple[str, ...], dict[str, str]]:
-        names = dict.fromkeys((name, system or "", value) for name, system, value in self.marks)
-        return {one: self._row(("name", "system", "value"), one) for one in names}
-
-    @property
-    def dates(self) -> dict[tuple[str, ...], dict[str, str]]:
-        return {one: self._row(("name", "low", "high"), one) for one in dict.fromkeys(self.spans)}
-
-    def _row(self, columns: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
-        return {"resource_id": self.resource_id, **dict(zip(columns, values, strict=True))}
-
-
-@dataclass(frozen=True, slots=True)
 class _Mark:
     resource_id: str
     system: str
     value: str
-
-
-def _mine(table: Table, name: str) -> ColumnElement[bool]:
-    of_site = table.c.site_id == bindparam("of_site")
-    return and_(of_site, table.c[name] == bindparam("of_id"))
-
-
-_ADD, _KEEP, _REPLACE, _EMPTY, _MARK = 6, 7, 8, 9, 10  # the order in which they are written
-_CHANGED = ("version", "last_updated", "body", "sha256", "deleted", "revision")
-_KEPT = ["resource_id" if name == "id" else name for name in _Kept.__slots__]
-_BEFORE = select(*(tables.resource.c[n] for n in _Kept.__slots__)).where(
-    _mine(tables.resource, "id")
-)
-_KEEPS = Way(
-    _KEEP, resource_version, insert(resource_version).from_select(_KEPT, _BEFORE), exact=False
-)
-_REPLACES = Way(
-    _REPLACE,
-    tables.resource,
-    update(tables.resource)
-    .where(_mine(tables.resource, "id"), tables.resource.c.version == bindparam("before"))
-    .values({name: bindparam(name) for name in _CHANGED}),
-)
-_UNINDEX = [
-    Way(_EMPTY, table, delete(table).where(_mine(table, "resource_id")), exact=False)
-    for table in (tables.resource_token, tables.resource_date)
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +113,7 @@ class Resources:
         )
         known = self.scope.gathered.resources.get(record_id)
         if known is not None:
-            return self._gather(made, known, _Index(made.id, tokens, dates))
+            return self._gather(made, known, IndexRows(made.id, tokens, dates))
         if not self.scope.add_new(tables.resource, **_columns(made)):
             before = self._locked(made)
             if before.sha256 == made.sha256 and not before.deleted:
@@ -180,17 +121,17 @@ class Resources:
             made = replace(made, id=before.id, version=before.version + 1)
             self._overwrite(made)
             self._unindex(made.id)
-        index = _Index(made.id, tokens, dates)
+        index = IndexRows(made.id, tokens, dates)
         self.scope.add_many(tables.resource_token, [*index.tokens.values()])
         self.scope.add_many(tables.resource_date, [*index.dates.values()])
         return made
 
     def _gather(
-        self, made: ResourceRow, known: dict[str, ResourceRow], index: _Index
+        self, made: ResourceRow, known: dict[str, ResourceRow], index: IndexRows
     ) -> ResourceRow:
         before, later = known.get(made.block), self.scope.later
         if before is None:
-            self.scope.add_later(tables.resource, made.id, _columns(made), order=_ADD)
+            self.scope.add_later(tables.resource, made.id, _columns(made), order=ADD)
         else:
             _same_place(before, made)
             if before.sha256 == made.sha256 and not before.deleted:
@@ -198,16 +139,16 @@ class Resources:
             self.scope.flush()  # one version after the other
             made = replace(made, id=before.id, version=before.version + 1)
             index = replace(index, resource_id=made.id)
-            later(_KEEPS, made.id, {"of_id": made.id})
-            values = {name: getattr(made, name) for name in _CHANGED}
+            later(KEEPS, made.id, {"of_id": made.id})
+            values = {name: getattr(made, name) for name in CHANGED}
             named = {"of_id": made.id, "before": before.version}
-            later(_REPLACES, made.id, {**values, **named})
-            for way in _UNINDEX:
+            later(REPLACES, made.id, {**values, **named})
+            for way in UNINDEX:
                 later(way, made.id, {"of_id": made.id})
         for name, row in index.tokens.items():
-            self.scope.add_later(tables.resource_token, (made.id, *name), row, order=_MARK)
+            self.scope.add_later(tables.resource_token, (made.id, *name), row, order=MARK)
         for name, row in index.dates.items():
-            self.scope.add_later(tables.resource_date, (made.id, *name), row, order=_MARK)
+            self.scope.add_later(tables.resource_date, (made.id, *name), row, order=MARK)
         known[made.block] = made
         return made
 
@@ -220,8 +161,8 @@ class Resources:
 
     def _overwrite(self, made: ResourceRow) -> None:
         """The version before is kept as it stands in the database, without being read."""
-        columns = ["resource_id" if name == "id" else name for name in _Kept.__slots__]
-        before = self.scope.select(tables.resource, _Kept).where(tables.resource.c.id == made.id)
+        columns = ["resource_id" if name == "id" else name for name in Kept.__slots__]
+        before = self.scope.select(tables.resource, Kept).where(tables.resource.c.id == made.id)
         self.scope.affected(insert(resource_version).from_select(columns, before))
         row = self.scope.update(tables.resource).where(tables.resource.c.id == made.id)
         self.scope.affected(row.values(_columns(made)))
@@ -232,9 +173,7 @@ class Resources:
 
     def get(self, type: str, fhir_id: str) -> ResourceRow | None:
         """Deleted ones included: that a resource is gone is an answer, too."""
-        resource = tables.resource.c
-        named = (resource.type == type, resource.fhir_id == fhir_id)
-        return self.scope.one(ResourceRow, self._rows().where(*named))
+        return self.scope.row(tables.resource, ResourceRow, type=type, fhir_id=fhir_id)
 
     def among(self, names: Iterable[tuple[str, str]]) -> list[ResourceRow]:
         """Those of these types and ids that are here and not deleted."""

@@ -5,7 +5,7 @@ A repository never writes a `where site_id = …` of its own, so none can forget
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
@@ -68,8 +68,7 @@ class Scope:
         if not self.gathered.waiting:
             return
         for way, rows in self.gathered.take():
-            made = prepared.writing(self.raw.dialect, way.statement, tuple(rows[0]))
-            changed = made.write(self.raw, rows)
+            changed = self.write(way.statement, rows)
             if way.exact and changed != len(rows):
                 if self.alone:
                     raise conflict(f"a row of '{way.table.name}' belongs to another one already")
@@ -117,8 +116,10 @@ class Scope:
 
     def add_new(self, table: Table, *, once: tuple[str, ...] = (), **values: Any) -> bool:
         """False, and nothing written, where a row with these `once` columns (or any key) exists."""
-        statement = self._insert(table, once=once, told=())
-        return self.affected(statement, {"site_id": self.site_id, **values}) == 1
+        self._written(table)
+        made = {"site_id": self.site_id, **values}
+        self.flush()
+        return self.write(self._insert(table, once=once, told=()), [made]) == 1
 
     def add_site(self, **values: Any) -> bool:
         """The one row that lies in no site. False where the name is taken."""
@@ -183,6 +184,19 @@ class Scope:
         shape, given = prepared.filled(values)
         query = prepared.reading(connection.dialect, statement, shape)
         return [kind(*row) for row in query.rows(connection, given)]
+
+    def ask(self, statement: Select[*tuple[Any, ...]], **values: Any) -> list[Sequence[Any]]:
+        """The rows of a statement that is made once; of tables alone whose rows are not gathered.
+
+        The caller's statement names the site.
+        """
+        shape, given = prepared.filled(values)
+        return prepared.reading(self.raw.dialect, statement, shape).rows(self.raw, given)
+
+    def write(self, statement: Executable, rows: list[dict[str, Any]]) -> int:
+        """The same for one that writes rows, all with the same columns; how many it changed."""
+        made = prepared.writing(self.raw.dialect, statement, tuple(rows[0]))
+        return made.write(self.raw, rows)
 
     def one(self, kind: Callable[..., Row], statement: Executable) -> Row | None:
         row = self.connection.execute(statement).one_or_none()

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from fhirbridge.registry import tables
 from fhirbridge.registry.gathered import portions
-from fhirbridge.registry.proposals import Origin
+from fhirbridge.registry.origins import Origin
 from fhirbridge.registry.scope import Scope
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import audit, tables
@@ -61,6 +61,14 @@ class Connection:
     learned: Mapping[str, Any] = field(default_factory=dict)
 
 
+_site, _client = tables.site.c, tables.client.c
+_SITES = select(_site.id, _site.name, _site.unmatched, _site.created_at, _site.consent)
+_BY_ID = _SITES.where(_site.id == bindparam("of_id"))
+_BY_PREFIX = select(*(_client[name] for name in Client.__slots__)).where(
+    _client.prefix == bindparam("prefix"), _client.revoked_at.is_(None), _client.scopes.is_(None)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Sites:
     """All sites for a unit without a site; its own alone for a unit with one."""
@@ -98,15 +106,17 @@ class Sites:
         return found
 
     def by_id(self, site_id: str) -> Site | None:
-        return self.scope.one(Site, self._rows().where(tables.site.c.id == site_id))
+        if self.scope.site not in (None, site_id):
+            return None
+        found = self.scope.ask(_BY_ID, of_id=site_id)
+        return Site(*found[0]) if found else None
 
     def all(self) -> list[Site]:
         return self.scope.many(Site, self._rows().order_by(tables.site.c.name))
 
     def _rows(self) -> Select[tuple[str, str, str, datetime, str]]:
         site = tables.site.c
-        rows = select(site.id, site.name, site.unmatched, site.created_at, site.consent)
-        return rows if self.scope.site is None else rows.where(site.id == self.scope.site)
+        return _SITES if self.scope.site is None else _SITES.where(site.id == self.scope.site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +152,9 @@ class Clients:
         """The client that may come in with this key's prefix, of any site for a unit without
         one.
         """
-        client = tables.client.c
-        found = select(tables.client).where(client.prefix == prefix, client.revoked_at.is_(None))
-        found = found.where(client.scopes.is_(None))
-        if self.scope.site is not None:
-            found = found.where(client.site_id == self.scope.site)
-        return self.scope.one(Client, found)
+        found = [Client(*row) for row in self.scope.ask(_BY_PREFIX, prefix=prefix)]
+        here = self.scope.site
+        return next((one for one in found if here in (None, one.site_id)), None)
 
     def revoke(self, name: str) -> str:
         """For good; the client's id. A client that is revoked already keeps its time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ def _uuid() -> str:
     """A UUID of version 7 (RFC 9562, section 5.7), which begins with the time: rows that are new
     together stand together in each index. Of version 4, each lay on a page of its own.
     """
-    milliseconds, chance = time.time_ns() // 1_000_000, secrets.token_hex(10)
+    milliseconds, chance = time.time_ns() // 1_000_000, os.urandom(10).hex()
     variant = "89ab"[int(chance[3], 16) & 3]
     made = f"{milliseconds:012x}7{chance[:3]}{variant}{chance[4:19]}"
     return f"{made[:8]}-{made[8:12]}-{made[12:16]}-{made[16:20]}-{made[20:]}"

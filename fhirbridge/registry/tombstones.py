@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, exists, select
 
 from fhirbridge.registry import consent_tables
 from fhirbridge.registry.scope import Scope
@@ -20,9 +20,8 @@ Sign = tuple[str, ...]
 _MANY = 500  # values of one statement; SQLite has a limit
 
 
-@dataclass(frozen=True, slots=True)
-class _Stone:
-    hash: str
+_stone = consent_tables.tombstone.c
+_ANY = select(exists().where(_stone.site_id == bindparam("of_site")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ class Tombstones:
             )
 
     def any(self) -> bool:
-        rows = self.scope.select(consent_tables.tombstone, _Stone).limit(1)
-        return bool(self.scope.many(_Stone, rows))
+        ((found,),) = self.scope.ask(_ANY, of_site=self.scope.site_id)
+        return bool(found)
 
     def stand_for(self, signs: Collection[Sign]) -> bool:
         """Whether one of the signs is of a person who was erased."""

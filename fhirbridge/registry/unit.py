@@ -20,7 +20,8 @@ from fhirbridge.registry.leases import Leases
 from fhirbridge.registry.ledger import Ledger
 from fhirbridge.registry.listings import Listings
 from fhirbridge.registry.messages import Messages, Quarantine
-from fhirbridge.registry.proposals import Origins, Proposals
+from fhirbridge.registry.origins import Origins
+from fhirbridge.registry.proposals import Proposals
 from fhirbridge.registry.receipts import Receipts
 from fhirbridge.registry.records import Name, Records
 from fhirbridge.registry.resources import Resources

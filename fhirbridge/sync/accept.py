@@ -10,7 +10,8 @@ from typing import Any
 
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue, failed
-from fhirbridge.registry.proposals import Origin, ProposalStatus
+from fhirbridge.registry.origins import Origin
+from fhirbridge.registry.proposals import ProposalStatus
 from fhirbridge.registry.records import Name
 from fhirbridge.registry.records import Record as Stored
 from fhirbridge.registry.resources import ResourceRow

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from fhirbridge.mapping.decode import Decoded
 from fhirbridge.outcome import Issue
-from fhirbridge.registry.proposals import Origin
+from fhirbridge.registry.origins import Origin
 from fhirbridge.registry.receipts import ReceiptEntry
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.sync.accept import Context, accept, take_back

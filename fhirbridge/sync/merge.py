@@ -12,7 +12,8 @@ from typing import Any
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import Issue
-from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.origins import Origin
+from fhirbridge.registry.proposals import Proposal
 from fhirbridge.study import records
 from fhirbridge.study.definition import Field, Form
 from fhirbridge.sync.said import Said

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhirbridge.mapping.spec import MappingSet
-from fhirbridge.registry.proposals import Origin
+from fhirbridge.registry.origins import Origin
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.unit import Unit
 from fhirbridge.sync import source

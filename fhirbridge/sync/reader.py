@@ -12,7 +12,7 @@ from fhirbridge.mapping.path import Path
 from fhirbridge.mapping.referring import Refer
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import Issue
-from fhirbridge.registry.proposals import Origin
+from fhirbridge.registry.origins import Origin
 from fhirbridge.registry.receipts import ReceiptEntry
 from fhirbridge.registry.records import Name
 from fhirbridge.registry.resources import ResourceRow

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from fhirbridge.app import open_registry
 from fhirbridge.crash import Crash
 from fhirbridge.formats import redcap, tabular_template
 from fhirbridge.library import Library
 from fhirbridge.registry.audit import COMMAND_LINE
+from fhirbridge.registry.opening import open_registry
 from fhirbridge.settings import Settings
 from fhirbridge.sync import additions
 from fhirbridge.sync.accept import Context

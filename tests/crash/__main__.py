@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from fhirbridge.app import open_registry
+from fhirbridge.registry.opening import open_registry
 from tests import databases, postgres
 from tests.crash import checker, race
 from tests.crash.senders import Ledger, Sender

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from fhirbridge.app import open_registry
 from fhirbridge.formats import hl7v2, mllp
+from fhirbridge.registry.opening import open_registry
 from tests import databases
 from tests.hl7v2.test_listener import ids, message
 from tests.hl7v2.world import HERE, WORLD, library, read

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fhirbridge.app import open_registry
 from fhirbridge.library import Library
 from fhirbridge.registry.jobs import Job
+from fhirbridge.registry.opening import open_registry
 from fhirbridge.registry.runs import Cursor, Run
 from fhirbridge.registry.store import Registry
 from fhirbridge.sandbox import synthetic

@@ -13,7 +13,8 @@ from fhirbridge.registry.crosswalk_lines import CrosswalkLine
 from fhirbridge.registry.jobs import Job
 from fhirbridge.registry.leases import Lease
 from fhirbridge.registry.messages import Held, Message
-from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.origins import Origin
+from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.receipts import Receipt, ReceiptEntry
 from fhirbridge.registry.records import Record
 from fhirbridge.registry.resources import ResourceRow

@@ -12,7 +12,8 @@ from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry import Registry, Unit, tables
 from fhirbridge.registry.audit import Chain
 from fhirbridge.registry.listings import Wanted
-from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.origins import Origin
+from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.records import Name, Record
 from fhirbridge.registry.resources import ResourceRow
 from fhirbridge.registry.traces import EntryOf

@@ -12,7 +12,7 @@ from typing import Any
 
 from fhirbridge.formats import fhir_json
 from fhirbridge.outcome import BridgeError
-from fhirbridge.registry.proposals import Origin
+from fhirbridge.registry.origins import Origin
 from fhirbridge.registry.subjects import Subject
 from fhirbridge.registry.unit import Unit
 from fhirbridge.servers.client import Page

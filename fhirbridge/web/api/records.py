@@ -7,7 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from fhirbridge.registry.proposals import Origin, Proposal
+from fhirbridge.registry.origins import Origin
+from fhirbridge.registry.proposals import Proposal
 from fhirbridge.registry.records import Record
 from fhirbridge.registry.unit import Unit
 from fhirbridge.web.api.noun import (
