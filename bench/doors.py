@@ -32,7 +32,8 @@ from fhirbridge.registry.opening import open_registry
 from fhirbridge.sandbox import synthetic
 from fhirbridge.settings import Settings
 from fhirbridge.sync import files
-from fhirbridge.sync.imports import Desk, Limits, Sent
+from fhirbridge.sync.imports import Desk, Limits
+from fhirbridge.sync.sent_tables import Sent
 
 ROWS = int(os.environ.get("BENCH_ROWS", "20000"))
 MANY_ROWS = int(os.environ.get("BENCH_MANY_ROWS", "200000"))  # as many as a file may have

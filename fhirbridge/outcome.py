@@ -50,6 +50,7 @@ POLICIES: dict[str, Policy] = {
     "media-type": Policy(415, "not-supported", logging.INFO),
     "not-acceptable": Policy(406, "not-supported", logging.INFO),
     "not-found": Policy(404, "not-found", logging.INFO, True),  # it may come yet
+    "gone": Policy(410, "not-found", logging.INFO),  # it was here, and is let go of
     "method": Policy(405, "not-supported", logging.INFO),
     "login": Policy(401, "login", logging.WARNING),
     "forbidden": Policy(403, "forbidden", logging.WARNING),

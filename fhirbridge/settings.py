@@ -82,6 +82,9 @@ class Settings:
     # Tables that sites upload
     import_bytes: int = _setting(67_108_864, "bytes of the largest table that is imported")
     import_rows: int = _setting(200_000, "rows of the longest table that is imported")
+    import_days: int = _setting(
+        7, "days for which the file of a rehearsal is kept that nobody applies"
+    )
 
     @property
     def database_url(self) -> str:

@@ -14,7 +14,8 @@ from fhirbridge.formats.tabular_text import RawRow
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.audit import COMMAND_LINE
 from fhirbridge.sync.fates import Change, Fault, RowFate, by_cause
-from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent
+from fhirbridge.sync.imports import Desk, Limits, Outcome
+from fhirbridge.sync.sent_tables import Sent
 
 MOST = 50  # places of one cause, and rows, that are printed
 
@@ -52,23 +53,25 @@ def import_(
 ) -> None:
     """Rehearse the table FILE (CSV or .xlsx): what each row would do; with --apply, do it."""
     site = workshop.site(site_name)
+    settings = workshop.settings
+    limits = Limits(settings.import_bytes, settings.import_rows, settings.import_days)
     desk = Desk(
         workshop.registry,
         site.id,
         lambda unit: workshop.mappings(unit, site),
-        Limits(workshop.settings.import_bytes, workshop.settings.import_rows),
+        limits,
         COMMAND_LINE,
         Crash(workshop.settings.crash),
     )
     told = dictionary.read_text(encoding="utf-8-sig") if dictionary else ""
     _small(file, desk.limits.size)
     sent = Sent(file.name, file.read_bytes(), form, charset, told)
-    seen = _Seen()
+    seen = _Seen(whole=as_json)
     settle()
     rehearsed = desk.rehearse(sent, seen.see)
     done = rehearsed
     if applies:
-        seen = _Seen()
+        seen = _Seen(whole=as_json)
         done = desk.apply(rehearsed.upload.id, sent=sent, reason=reason, see=seen.see)
     if report is not None:
         kind = "xlsx" if report.suffix.lower() == ".xlsx" else "csv"
@@ -91,17 +94,20 @@ def _small(file: Path, most: int) -> None:
 
 
 class _Seen:
-    """What is told of the rows: all faults, and of what is taken the first."""
+    """What is told of the rows: all faults, and of what is taken the first; `whole`: every row."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool) -> None:
+        self.whole = whole
         self.faults: list[Fault] = []
         self.changes: list[tuple[int, str, Change]] = []
         self.rows: list[RowFate] = []
 
     def see(self, row: RawRow, fate: RowFate) -> None:
         self.faults += fate.faults
-        self.rows.append(fate)
-        self.changes += [(fate.line, fate.subject, change) for change in fate.changes]
+        if self.whole:
+            self.rows.append(fate)
+        if self.whole or len(self.changes) < MOST:
+            self.changes += [(fate.line, fate.subject, change) for change in fate.changes]
 
     def tell(self, rehearsed: Outcome, done: Outcome, *, applies: bool) -> None:
         for note in rehearsed.notes:

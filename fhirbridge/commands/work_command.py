@@ -16,6 +16,7 @@ from fhirbridge.jobs import celery_app, loop, planning
 from fhirbridge.jobs.loop import Crew, Ending
 from fhirbridge.jobs.work import Worker
 from fhirbridge.outcome import BridgeError, Issue
+from fhirbridge.sync import overdue
 from fhirbridge.web import logs
 
 _LOG = logging.getLogger("fhirbridge.jobs")
@@ -94,6 +95,7 @@ class _Brokered:
         while not ending():
             try:
                 planning.tick(worker.registry)
+                overdue.sweep_all(worker.registry, worker.settings.import_days)
                 celery_app.sweep(app, worker)
             except BridgeError as fault:  # database or broker are away for the moment
                 told = {"category": fault.issues[0].category}

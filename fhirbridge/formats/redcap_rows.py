@@ -6,59 +6,32 @@ that is not ticked says nothing either, for an unopened form looks the same.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
-from fhirbridge.formats import csv_cells, redcap, tabular_cells
+from fhirbridge.formats import csv_cells, redcap, redcap_goals, tabular_cells
 from fhirbridge.formats.redcap import Shape, Variable
-from fhirbridge.formats.tabular import Double, Fact, Held, Place, Survey, Told
-from fhirbridge.formats.tabular_cells import Cells, Wrong
+from fhirbridge.formats.redcap_goals import CellsOf, Goal, Project
+from fhirbridge.formats.tabular_cells import Wrong
 from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column
 from fhirbridge.formats.tabular_text import RawRow, plain, trimmed
+from fhirbridge.formats.tabular_told import Double, Fact, Held, Place, Told
 from fhirbridge.outcome import Issue
-from fhirbridge.study.definition import Field, Study
 from fhirbridge.study.values import has_value
-
-CellsOf = Callable[[str], Cells]
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """Where a variable goes: a field of a form, with the study's word for each of its codes."""
-
-    form: str
-    field: Field
-    codes: Mapping[str, str]
-    system: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project's map. `records` are subjects by record id; without any, the record id is the
-    pseudonym. `groups` are those of the credential's site. `constants` by form."""
-
-    study: Study
-    variables: Mapping[str, Variable]
-    goals: Mapping[str, Goal]
-    records: Mapping[str, str]
-    groups: frozenset[str]
-    missing: frozenset[str]
-    constants: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class RedcapRows:
-    """`keys` are, of an export of single values, the dates and ids by which each record's form is
-    known."""
+    """`raw`: the file shows that what is a code in its cells is one, and no label of another."""
 
     project: Project
     shape: Shape
     header: RawRow
     cells: CellsOf
+    raw: bool = True
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -280,8 +253,10 @@ class RedcapRows:
         if reason:
             return cells.absent(goal.field, reason)
         if variable.choices and goal.field.type in ("choice", "boolean"):
-            value = self.word(variable, goal, text, labelled=index in self.shape.labelled)
-            return value if isinstance(value, Wrong) else self.typed(goal.field, value)
+            value = redcap_goals.word(
+                variable, goal, text, labelled=not self.raw or index in self.shape.labelled
+            )
+            return value if isinstance(value, Wrong) else redcap_goals.typed(goal.field, value)
         comma = "," if "comma_decimal" in variable.validation else ""
         column = Column(index, variable.name, goal.field, "", comma, goal.system, Decimal(1))
         if goal.field.name == NUMBERS:
@@ -294,33 +269,6 @@ class RedcapRows:
             cause = f"no missing data code of this project ({codes}), and {value.cause}"
             return Wrong(cause, "correct it, or add the code to the project's list")
         return value
-
-    def typed(self, known: Field, word: str) -> Any:
-        if known.type == "boolean":
-            return word.lower() in ("1", "yes", "true")
-        return (word,) if known.many else word
-
-    def word(self, variable: Variable, goal: Goal, text: str, *, labelled: bool) -> Any:
-        found = variable.codes(text, labelled=labelled)
-        code = found[0] if len(found) == 1 else ""
-        if len(found) > 1:
-            cause = f"'{text}' may be any of the codes {', '.join(found)} of {variable.name}"
-            return Wrong(cause, 'export "CSV / raw data", or tell the labels apart', "unknown-code")
-        if not code:
-            listed = ", ".join(code for code, _ in variable.choices)
-            cause = f"no code of {variable.name}: {listed}"
-            return Wrong(cause, "correct it, or send the dictionary of today", "unknown-code")
-        if code in goal.codes:
-            return goal.codes[code]
-        label = variable.meaning(code)
-        if goal.field.type == "boolean":
-            return code
-        found = [c for c in goal.field.choices if _bare(c) in (_bare(label), _bare(code))]
-        if len(found) == 1:
-            return found[0]
-        cause = f"{code} ({label}) is no word of {goal.field.name}"
-        remedy = f"map it in redcap.csv: one of {', '.join(goal.field.choices)}"
-        return Wrong(cause, remedy, "unknown-code")
 
     def assume(
         self, form: str, row: RawRow, fields: dict[str, Any], places: dict[str, Place]
@@ -338,54 +286,3 @@ class RedcapRows:
                     fields[name], places[name] = value, (f"line {row.line}", name)
                     made.add(name)
         return frozenset(made)
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"[\W_]", "", text).lower()
-
-
-def with_keys(
-    rows: Iterable[RawRow], again: Iterable[RawRow], reader: RedcapRows
-) -> Iterator[RawRow]:
-    """Of an export of single values, each line with the keys that other lines give its record."""
-    if not reader.shape.eav:
-        yield from rows
-        return
-    project = reader.project
-    keys = {
-        name
-        for name, goal in project.goals.items()
-        if goal.field.name in project.study.form(goal.form).key
-    }
-    found: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in again:
-        name = reader.cell(row, reader.shape.name)
-        if name in keys:
-            found.setdefault(reader.name(row), {})[name] = reader.cell(row, reader.shape.value)
-    for row in rows:
-        yield replace(row, context=tuple(found.get(reader.name(row), {}).items()))
-
-
-def survey(rows: Iterable[RawRow], again: Iterable[RawRow], reader: RedcapRows) -> Survey:
-    """Which instances stand twice, equal or not."""
-    seen: dict[tuple[str, ...], tuple[int, int, bytes]] = {}
-    doubles: dict[int, Double] = {}
-    count = blank = 0
-    for row in rows:
-        if row.blank:
-            blank += 1
-            continue
-        count += 1
-        name: tuple[str, ...] = reader.name(row)
-        if reader.shape.eav:
-            name = (*name, reader.cell(row, reader.shape.name), reader.box(row))
-        cells = [c for i, c in enumerate(row.cells) if i != reader.shape.instrument]
-        digest = blake2b("\0".join(map(trimmed, cells)).encode(), digest_size=16).digest()
-        first = seen.setdefault(name, (row.row, row.line, digest))
-        if first[0] != row.row:
-            differs = 0 if first[2] != digest else -1
-            doubles[row.row] = Double(first[1], differs)
-            if differs == 0:
-                doubles[first[0]] = Double(row.line, 0)
-    notes = (f"{blank} lines without content skipped",) if blank else ()
-    return Survey({}, doubles, count, blank, notes)

@@ -6,78 +6,19 @@ doubt), a cell waits alone. A blank is no statement; a row that is missing says 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from fhirbridge.formats import csv_cells, tabular_cells, tabular_dates
-from fhirbridge.formats.tabular_cells import WITHDRAW, Cells, Marks, Wrong
+from fhirbridge.formats import csv_cells, tabular_cells
+from fhirbridge.formats.tabular_cells import WITHDRAW, Cells, Wrong
 from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column, Columns
-from fhirbridge.formats.tabular_text import RawRow, letter, trimmed
+from fhirbridge.formats.tabular_text import RawRow, trimmed
+from fhirbridge.formats.tabular_told import Double, Fact, Held, Place, Told
 from fhirbridge.outcome import Issue
 from fhirbridge.study.definition import Form
-from fhirbridge.study.fields import DATES
 from fhirbridge.study.values import Identifier, has_value
-
-Place = tuple[str, str]
-"""Line and cell, and the name of the column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """What a row says of one record. `assumed`: fields that no cell says, but the site's map for
-    all its files."""
-
-    form: str
-    key: str
-    fields: Mapping[str, Any]
-    places: Mapping[str, Place]
-    nulls: frozenset[str] = frozenset()
-    assumed: frozenset[str] = frozenset()
-    issues: tuple[Issue, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A row, or what of it cannot be a record, and why."""
-
-    form: str
-    issues: tuple[Issue, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One row: whose it is (a pseudonym or hospital numbers), how it is called, what it says."""
-
-    row: RawRow
-    id: str
-    study_id: str
-    numbers: tuple[Identifier, ...]
-    facts: tuple[Fact, ...]
-    held: tuple[Held, ...]
-    whose: Place
-    number: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Double:
-    """That a key stands twice: `line` is the other one, `column` the first that differs, -1 for
-    none."""
-
-    line: int
-    column: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What only the whole file shows."""
-
-    marks: Mapping[int, Marks] = field(default_factory=dict)
-    doubles: Mapping[int, Double] = field(default_factory=dict)  # by row of the spreadsheet
-    rows: int = 0
-    blank: int = 0
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +55,11 @@ class Rows:
                 made = self.fact(row, word, study_id)
                 if isinstance(made, Held):
                     held.append(made)
+                elif made is not None and self.cell(row, self.columns.word):
+                    facts.append(_withdrawn(made, self.form.key))
                 elif made is not None:
                     facts.append(_added(made, wrong, number_at) if wrong else made)
-        name = "|".join((study_id or "?", *(fact.key for fact in facts)))
+        name = "|".join((study_id or _anonymous(numbers), *(fact.key for fact in facts)))
         if not facts:
             name = f"row:{blake2b('|'.join(row.cells).encode(), digest_size=12).hexdigest()}"
         return Told(row, name, study_id, numbers, tuple(facts), tuple(held), whose, number_at)
@@ -169,8 +112,27 @@ class Rows:
             where = row.at(0, len(self.columns.headers) - 1)
             header = self.columns.headers[double.column]
             issue = Issue("duplicate", cause, "delete one of the two rows", where, header)
+        if issue is None:
+            issue = self.of_word(row)
         if issue is not None:
             yield Held(self.form.name, (issue,))
+
+    def of_word(self, row: RawRow) -> Issue | None:
+        """Why what the row says of its whole record is not done."""
+        text = self.cell(row, self.columns.word)
+        if not text:
+            return None
+        if text != WITHDRAW:
+            wrong = Wrong("no word for a row", f"write {WITHDRAW}, or leave it blank")
+        elif not self.form.key:
+            remedy = "withdraw consent, or take the person out: see the documents"
+            wrong = Wrong(f"a {self.form.name} is not taken back by a table", remedy)
+        elif self.columns.rows != ("",):
+            remedy = "send a table with one record a row"
+            wrong = Wrong("the row is several records: which is taken back?", remedy)
+        else:
+            return None
+        return self.issue(row, self.columns.word, wrong)
 
     def count(self, row: RawRow) -> Issue | None:
         have, wanted = len(row.cells), len(self.columns.headers)
@@ -183,6 +145,9 @@ class Rows:
         if have > wanted:
             cause += ": a comma outside quotes?" if self.delimiter == "," else ""
             remedy = "put the text in quotes"
+            if not self.delimiter:  # a workbook's cells are not divided by signs
+                cause += ": a remark beside the table?"
+                remedy = "give its column a name, or delete it"
         return Issue("structure", cause, remedy, row.at(0, have - 1), "(row)")
 
     def nobody(self, row: RawRow, above: str) -> Issue:
@@ -268,6 +233,7 @@ class Rows:
             needed = any(
                 name in self.form.fields[other].with_ and has_value(value)
                 for other, value in fields.items()
+                if other in self.form.fields
             )
             if not (needed or name in self.form.required):
                 continue
@@ -277,6 +243,19 @@ class Rows:
                 places[name] = (f"line {row.line}", name)
                 assumed.add(name)
         return frozenset(assumed)
+
+
+def _anonymous(numbers: Sequence[Identifier]) -> str:
+    """Where no pseudonym is told: not the number, which belongs into the vault."""
+    told = "|".join(f"{one.system}|{one.value}" for one in numbers)
+    return f"?{blake2b(told.encode(), digest_size=12).hexdigest()}" if told else "?"
+
+
+def _withdrawn(fact: Fact, key: Sequence[str]) -> Fact:
+    """The record of the row without what it says, as it is taken back whatever that is."""
+    kept = {n: v for n, v in fact.fields.items() if n in key}
+    places = {n: p for n, p in fact.places.items() if n in key}
+    return Fact(fact.form, fact.key, kept, places, withdrawn=True)
 
 
 def _row_not_applied(in_doubt: Sequence[Issue], others: Sequence[Issue]) -> tuple[Issue, ...]:
@@ -293,138 +272,3 @@ def _added(fact: Fact, wrong: Issue, at: Place | None) -> Fact:
         fact.form, fact.key, fact.fields, fact.places, fact.nulls, fact.assumed,
         (wrong, *fact.issues),
     )  # fmt: skip
-
-
-def survey(rows: Iterable[RawRow], again: Iterable[RawRow], reader: Rows) -> Survey:
-    """Look through all rows before the first is read. `again` gives them once more, for what is
-    double."""
-    seen = _Seen(reader)
-    for row in rows:
-        seen.look_at(row)
-    return Survey(seen.marks(), seen.doubles(again), seen.rows, seen.blank, tuple(seen.notes()))
-
-
-class _Seen:
-    def __init__(self, reader: Rows) -> None:
-        self.reader = reader
-        self.rows = self.blank = 0
-        self.commas: dict[int, list[int]] = {}  # column -> commas, points, odd commas
-        self.orders: dict[int, dict[str, int]] = {}  # column -> order -> first line
-        self.keys: dict[bytes, tuple[int, bytes]] = {}
-        self.same: dict[int, int] = {}
-        self.apart: dict[bytes, list[int]] = {}
-        self.filled: set[int] = set()
-        columns = reader.columns.fields
-        self.decimals = [c for c in columns if c.field.type == "decimal" and not c.decimal]
-        self.dates = [c for c in columns if c.field.type in DATES and not c.order]
-        self.unread = [i for i in range(len(reader.columns.headers))
-                       if not reader.columns.headers[i]]  # fmt: skip
-
-    def look_at(self, row: RawRow) -> None:
-        if row.blank:
-            self.blank += 1
-            return
-        self.rows += 1
-        if len(row.cells) < len(self.reader.columns.headers):
-            return
-        for column in self.decimals:
-            text = trimmed(row.cells[column.index])
-            if "," in text or "." in text:
-                self.count(column.index, text)
-        for column in self.dates:
-            found = tabular_dates.orders(trimmed(row.cells[column.index]))
-            if len(found) == 1:
-                self.orders.setdefault(column.index, {}).setdefault(next(iter(found)), row.line)
-        self.filled.update(i for i in self.unread if trimmed(row.cells[i]))
-        key = self.key(row)
-        if key:
-            self.double(row, key)
-
-    def count(self, index: int, text: str) -> None:
-        found = tabular_cells._NUMBER.fullmatch(text)
-        if found is None:
-            return
-        counts = self.commas.setdefault(index, [0, 0, 0])
-        told = found[1]
-        counts[0] += "," in told
-        counts[1] += "." in told
-        counts[2] += "," in told and tabular_cells._COMMA.fullmatch(told) is None
-
-    def key(self, row: RawRow) -> bytes:
-        reader = self.reader
-        whose = reader.cell(row, reader.columns.subject) or "|".join(
-            f"{i.system}|{i.value}" for i in reader.numbers(row)[0]
-        )
-        if not whose:
-            return b""
-        parts = [whose]
-        for column in reader.columns.fields:
-            if column.field.name in reader.form.key and not column.row:
-                value = reader.cells.read(column, row.cells[column.index], key=True)
-                if value is None or isinstance(value, Wrong):
-                    return b""
-                parts.append(str(value))
-        return blake2b("\0".join(parts).encode(), digest_size=16).digest()
-
-    def double(self, row: RawRow, key: bytes) -> None:
-        content = "\0".join(map(trimmed, row.cells)).rstrip("\0")
-        digest = blake2b(content.encode(), digest_size=16).digest()
-        first = self.keys.setdefault(key, (row.row, digest))
-        if first[0] == row.row:
-            return
-        if first[1] == digest:
-            self.same[row.row] = first[0]
-        else:
-            self.apart.setdefault(key, [first[0]]).append(row.row)
-
-    def marks(self) -> dict[int, Marks]:
-        made: dict[int, Marks] = {}
-        for index, (commas, points, odd) in self.commas.items():
-            told = "" if not commas else "mixed" if points else "odd" if odd else ","
-            made[index] = Marks(commas=told)
-        for index, lines in self.orders.items():
-            if len(lines) == 2:
-                both = " and ".join(f"{line}" for line in sorted(lines.values()))
-                made[index] = Marks(both=f"lines {both}")
-        return made
-
-    def doubles(self, again: Iterable[RawRow]) -> dict[int, Double]:
-        if not self.same and not self.apart:
-            return {}
-        wanted = {number for rows in self.apart.values() for number in rows}
-        wanted |= {*self.same, *self.same.values()}
-        found = {row.row: row for row in again if row.row in wanted}
-        made = {n: Double(found[first].line) for n, first in self.same.items()}
-        for rows in self.apart.values():
-            first = rows[0]
-            for number in rows:
-                other = rows[1] if number == first else first
-                column = _differs(found[number], found[other])
-                made[number] = Double(found[other].line, column)
-        return made
-
-    def notes(self) -> Iterator[str]:
-        for column in self.decimals:
-            counts = self.commas.get(column.index)
-            if counts and counts[0] and not counts[1] and not counts[2]:
-                yield (
-                    f"decimal comma in {column.header}: every value of the column is digits, comma,"
-                    " one or two digits, and none has a point"
-                )
-        if self.blank:
-            yield f"{_many(self.blank, 'line')} without content skipped"
-        empty = [i for i in self.unread if i not in self.filled]
-        if empty:
-            yield f"{_many(len(empty), 'column')} without name and content skipped"
-        if self.filled:
-            cells = ", ".join(letter(i) for i in sorted(self.filled))
-            yield f"columns without a name are not read: {cells}"
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _differs(one: RawRow, other: RawRow) -> int:
-    pairs = zip(one.cells, other.cells, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if trimmed(a) != trimmed(b)), 0)

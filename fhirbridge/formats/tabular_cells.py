@@ -71,9 +71,9 @@ class Cells:
         text = trimmed(cell)
         if not text:
             return None
-        if _ERRORS.fullmatch(text):
+        if text[0] == "#" and _ERRORS.fullmatch(text):
             return Wrong("a spreadsheet error cell", "repair the formula, and save values")
-        if _HASHES.fullmatch(text):
+        if text[0] == "#" and _HASHES.fullmatch(text):
             return Wrong("the column was too narrow when saved", "widen it and save again")
         field = column.field
         if text == WITHDRAW:
@@ -133,7 +133,7 @@ class Cells:
             wrong = damaged(text)
             if wrong:
                 return wrong
-        parsed = csv_cells.parser(field)(cell if field.type == "text" else text)
+        parsed = csv_cells.parser(field)(cell if field.type == "text" and not key else text)
         kind = "yes or no" if field.type == "boolean" else f"a {field.type}"
         return Wrong(f"this is not {kind}", "write true or false") if parsed is None else parsed
 

@@ -4,93 +4,23 @@ header. Near names are suggested and never taken.
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from fhirbridge.formats import tabular_dates, tabular_units
-from fhirbridge.formats.tabular_text import RawRow, letter, plain
+from fhirbridge.formats import tabular_units
+from fhirbridge.formats.tabular_map import MapLine
+from fhirbridge.formats.tabular_text import RawRow, letter, plain, trimmed
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.study.definition import Field, Form, Study
 
 SUBJECT = "study_id"
 NUMBERS = "hospital_ids"
+ROW = "fhirbridge_row"
+"""A column of ours that sites fill in: a word about the row's whole record."""
 OURS = ("fhirbridge_fate", "fhirbridge_faults")
 _ALIASES = {"hospital_id": NUMBERS, "hospital_number": NUMBERS}
-MAP = ("header", "field", "unit", "date_order", "decimal", "system", "row", "value", "note")
-
-
-@dataclass(frozen=True, slots=True)
-class MapLine:
-    """A line of `columns-<form>.csv`. `row`: the columns with the same word make a record of their
-    own (wide tables). `value` and no header: what every row says, where the study asks for it."""
-
-    header: str
-    field: str
-    unit: str = ""
-    order: str = ""
-    decimal: str = ""
-    system: str = ""
-    row: str = ""
-    value: str = ""
-    line: int = 0
-
-
-def read_map(text: str, *, name: str) -> list[MapLine]:
-    """Raises `BridgeError` (configuration) with every fault of the file."""
-    made, faults = map_lines(text, name=name)
-    if faults:
-        raise BridgeError(*faults)
-    return made
-
-
-def map_lines(text: str, *, name: str) -> tuple[list[MapLine], list[Issue]]:
-    """The lines, and what is wrong with them. Raises `BridgeError` where there are none."""
-    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    faults: list[Issue] = []
-    made: list[MapLine] = []
-    seen: dict[tuple[str, str], int] = {}
-    strange = [n for n in rows.fieldnames or () if n not in MAP]
-    if strange or not {"header", "field"} <= {*(rows.fieldnames or ())}:
-        cause = f"the header is not of {','.join(MAP)}"
-        raise _configuration(
-            cause, "write header and field, and of the others what is needed", name
-        )
-    for row in rows:
-        given = {key: (row.get(key) or "").strip() for key in MAP}
-        order = given["date_order"].upper()
-        wrong = ""
-        if not given["field"] or not (given["header"] or given["value"]):
-            wrong = "header or field is missing"
-        elif order not in ("", *tabular_dates.ORDERS):
-            wrong = f"'{order}' is no order of a date"
-        elif given["decimal"] not in ("", ",", "."):
-            wrong = f"'{given['decimal']}' is no decimal mark"
-        elif (first := seen.setdefault(_named_by(given), rows.line_num)) != rows.line_num:
-            wrong = f"'{given['header'] or given['field']}' stands in line {first} already"
-        if wrong:
-            at = f"{name}:{rows.line_num}"
-            faults.append(Issue("configuration", wrong, "correct the line", place=at))
-        made.append(
-            MapLine(
-                plain(given["header"]), given["field"], given["unit"], order, given["decimal"],
-                given["system"], given["row"], given["value"], rows.line_num,
-            )
-        )  # fmt: skip
-    return made, faults
-
-
-def _named_by(given: Mapping[str, str]) -> tuple[str, str]:
-    """What may stand once: a header, or the field of a value that every row says."""
-    header = plain(given["header"])
-    return header, "" if header else given["field"]
-
-
-def _configuration(cause: str, remedy: str, name: str) -> BridgeError:
-    return BridgeError(Issue("configuration", cause, remedy, place=name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +39,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """`subject` and `numbers` are where the row says whose it is, -1 for nowhere. `constants` are
+    """`subject` and `numbers` are where the row says whose it is, -1 for nowhere; `word` where it
+    says something of its whole record. `constants` are
     values by field, `rows` the words of a wide table; of any other the one word is empty."""
 
     headers: tuple[str, ...]
@@ -121,6 +52,7 @@ class Columns:
     unread: tuple[int, ...]
     ours: tuple[int, ...]
     notes: tuple[str, ...] = field(default=())
+    word: int = -1
 
     def of(self, word: str) -> tuple[Column, ...]:
         return tuple(c for c in self.fields if c.row in ("", word))
@@ -184,12 +116,15 @@ class _Resolving:
         self.ours: list[int] = []
         self.subject, self.numbers = -1, None  # type: int, Column | None
         self.seen: dict[tuple[str, str], list[int]] = {}
+        self.word = -1
 
     def run(self) -> None:
         for index, cell in enumerate(self.header.cells):
             name = plain(cell)
             if name in OURS:
                 self.ours.append(index)
+            elif name == ROW:
+                self.word = index
             elif name:
                 self.column(index, cell.strip(), name)
         self.twice()
@@ -199,6 +134,9 @@ class _Resolving:
     def column(self, index: int, header: str, name: str) -> None:
         line = self.names.lines.get(name)
         wanted, unit = (line.field, line.unit) if line else self.names.field(name)
+        if unit and not line:
+            unit = tabular_units.in_header(trimmed(header))[1]  # Gy is no gy
+            unit = unit if tabular_units.known(unit) else unit.lower()
         if line and wanted == "-":
             return  # the map says that it is not read
         if not wanted:
@@ -321,6 +259,7 @@ class _Resolving:
             tuple(self.unknown),
             tuple(self.ours),
             notes,
+            self.word,
         )  # fmt: skip
 
 

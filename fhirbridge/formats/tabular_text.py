@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -104,8 +105,11 @@ def column_of(letters: str) -> int:
 
 
 def trimmed(text: str) -> str:
-    """Without blanks at the ends, and without what nobody sees."""
-    return _INVISIBLE.sub("", text).strip() if not text.isascii() else text.strip()
+    """As it is compared: without blanks at the ends, without what nobody sees, and with one way to
+    write a letter with its accent (NFC)."""
+    if text.isascii():
+        return text.strip()
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).strip()
 
 
 def plain(name: str) -> str:
@@ -126,9 +130,9 @@ def open_text(raw: bytes, known: Known, keys: Sequence[Known], *, charset: str =
 
     Raises `BridgeError` where the file is another kind, in no known encoding, or has no header.
     """
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise refused("the file is empty", "leave it out, or see how it was written")
-    other = next((told for told in _OTHERS if raw.lstrip()[:8].startswith(told[0])), None)
+    other = next((told for told in _OTHERS if raw[:4096].lstrip().startswith(told[0])), None)
     if other:
         raise refused(f"the file is {other[1]}", other[2])
     encoding, skipped, told = _encoding(raw, charset)
@@ -235,18 +239,30 @@ def _encoding(raw: bytes, charset: str) -> tuple[str, int, str]:
         if raw.startswith(mark):
             _decodes(raw, len(mark), name)
             return name, len(mark), f"encoding {name.upper()}, by its byte order mark"
-    if raw[:64].count(0) > 4:
-        cause = "the file looks like UTF-16 and has no byte order mark, or is no text"
-        raise refused(cause, 'save it as "CSV UTF-8"')
     if charset:
         try:
             codecs.lookup(charset)
         except LookupError:
             raise refused(f"'{charset}' is no charset", "say utf-8 or windows-1252") from None
+    wide = raw[:64].count(0) > 4
+    if wide and not charset.lower().startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        cause = "the file looks like UTF-16 and has no byte order mark, or is no text"
+        raise refused(cause, 'save it as "CSV UTF-8", or tell its charset')
+    if charset and (wide or not _is_utf8(raw)):
         _decodes(raw, 0, charset)
         return charset, 0, f"encoding {charset}, as it was told"
     _decodes(raw, 0, "utf-8")
-    return "utf-8", 0, ""
+    told = "" if not charset or raw.isascii() else f"encoding UTF-8, and not {charset}, as it was"
+    return "utf-8", 0, f"{told} told: every byte of the file is UTF-8" if told else ""
+
+
+def _is_utf8(raw: bytes) -> bool:
+    """Text of another charset with a letter beyond ASCII is next to never valid UTF-8, so what is
+    told of a site holds for the files that are none."""
+    with suppress(BridgeError):
+        _decodes(raw, 0, "utf-8")
+        return True
+    return False
 
 
 def _decodes(raw: bytes, start: int, name: str) -> None:

@@ -68,6 +68,10 @@ def in_header(name: str) -> tuple[str, str]:
     return found[1], (found[2] if found[2] is not None else found[3]).strip()
 
 
+def known(text: str) -> bool:
+    return told(text) in _FACTORS
+
+
 def told(text: str) -> str:
     """A unit as it was written, with its brackets where UCUM has them: `ft_i` is `[ft_i]`."""
     return text if text in _FACTORS else f"[{text}]" if f"[{text}]" in _FACTORS else text

@@ -1,4 +1,4 @@
-"""The first sheet of an Excel workbook (.xlsx) as rows of text, in flat memory.
+"""The first shown sheet of an Excel workbook (.xlsx) as rows of text, in flat memory.
 
 A cell is told as it is shown where its type says so surely: a date as YYYY-MM-DD, a number with the
 digits of its format. A formula is told as one and never worked out. What would unpack to far more
@@ -11,6 +11,7 @@ import io
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
@@ -20,6 +21,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
 
 from fhirbridge.formats.tabular_text import (
     HEADER_WITHIN,
@@ -36,10 +38,24 @@ MOST_UNPACKED = 256 << 20
 MOST_RATIO = 100
 FREE = 4 << 20  # bytes that a workbook may unpack to, whatever its ratio
 _DIGITS = re.compile(r"0\.(0+)(?:_.)?")
-_BROKEN = (
-    KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError, ParseError,
-    zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError,
-)  # fmt: skip
+# What openpyxl and zipfile raise on files that are damaged, and what of the file that means.
+_BROKEN: tuple[tuple[type[Exception], str], ...] = (
+    (zipfile.BadZipFile, "its archive is damaged"),
+    (zlib.error, "its archive is damaged"),
+    (EOFError, "it ends too early"),
+    (NotImplementedError, "it is compressed in a way that is not read"),
+    (RuntimeError, "it is protected by a password"),
+    (ParseError, "the XML within is damaged"),
+    (KeyError, "a part of it is missing"),
+    (InvalidFileException, "it is of another kind"),
+    # A cell or a style that is none: openpyxl checks no file before it reads.
+    (ValueError, "a value within is none of its type"),
+    (TypeError, "a value within is none of its type"),
+    (AttributeError, "an element within is missing"),
+    (IndexError, "it points to a text that it does not have"),
+    (OSError, "it cannot be read to its end"),
+)
+_FAULTS = tuple(kind for kind, _ in _BROKEN)
 
 
 def is_workbook(raw: bytes) -> bool:
@@ -66,7 +82,7 @@ def open_workbook(raw: bytes, known: Known, keys: Sequence[Known]) -> Sheet:
             yield RawRow(row.line, row.row, padded, row.formulas)
 
     labels = tuple(row for row in head[:number] if not row.blank)
-    notes: tuple[str, ...] = ("an Excel workbook: its first sheet is read",)
+    notes: tuple[str, ...] = ("an Excel workbook: the first sheet that is shown is read",)
     if labels:
         notes = (*notes, f"header found in row {header.row}; what stands above is kept as labels")
     return Sheet(header, labels, rows, "", "xlsx", notes)
@@ -84,8 +100,8 @@ def _harmless(raw: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             parts = archive.infolist()
-    except _BROKEN as fault:
-        raise _no_workbook("a broken archive") from fault
+    except _FAULTS as fault:
+        raise _no_workbook(f"a broken archive: {_meaning(fault)}") from fault
     if not any(part.filename == "xl/workbook.xml" for part in parts):
         raise _no_workbook("an archive (ZIP), and no Excel workbook")
     size = sum(part.file_size for part in parts)
@@ -102,6 +118,10 @@ def _no_workbook(what: str) -> BridgeError:
     return refused(f"the file is {what}", "save it as .xlsx, or as CSV UTF-8")
 
 
+def _meaning(fault: Exception) -> str:
+    return next(told for kind, told in _BROKEN if isinstance(fault, kind))
+
+
 @contextmanager
 def _readable() -> Iterator[None]:
     try:
@@ -109,8 +129,14 @@ def _readable() -> Iterator[None]:
             # It warns of what it leaves out: styles, and newer kinds of validation.
             warnings.simplefilter("ignore")
             yield
-    except _BROKEN as fault:
-        raise _no_workbook("an Excel workbook that cannot be read") from fault
+    except _FAULTS as fault:
+        what = f"an Excel workbook that cannot be read: {_meaning(fault)}"
+        raise _no_workbook(what) from fault
+
+
+def _shown(book: Any) -> list[Any]:
+    """The sheets that whoever fills them in sees: lists of words are often kept on a hidden one."""
+    return [one for one in book.worksheets if one.sheet_state == "visible"]
 
 
 def _rows(raw: bytes) -> Iterator[RawRow]:
@@ -118,9 +144,10 @@ def _rows(raw: bytes) -> Iterator[RawRow]:
         book = openpyxl.load_workbook(
             io.BytesIO(raw), read_only=True, data_only=False, keep_links=False
         )
-        if not book.worksheets:
-            raise _no_workbook("a workbook without a sheet")
-        sheet = book.worksheets[0]
+        shown = _shown(book)
+        if not shown:
+            raise _no_workbook("a workbook without a sheet that is shown")
+        sheet = shown[0]
         sheet.reset_dimensions()  # what a program wrote there need not be true
         listed = sheet.iter_rows()
     number = 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from fhirbridge.jobs import planning
 from fhirbridge.jobs.work import Worker
 from fhirbridge.outcome import BridgeError
+from fhirbridge.sync import overdue
 
 LOG = logging.getLogger("fhirbridge.jobs")
 PAUSE = 1.0  # seconds between two looks at the table
@@ -60,6 +61,7 @@ def work(worker: Worker, ending: Ending, *, once: bool = False) -> None:
     while not ending():
         try:
             planning.tick(busy.registry)
+            overdue.sweep_all(busy.registry, busy.settings.import_days)
             did = busy.one()
         except BridgeError as fault:  # the database is away for the moment
             told = {"category": fault.issues[0].category}

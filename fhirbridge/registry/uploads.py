@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select
+from sqlalchemy import Select, func
 
 from fhirbridge.registry import upload_tables
 from fhirbridge.registry.scope import Scope, conflict
@@ -60,8 +60,8 @@ class Uploads:
         by: str,
     ) -> Upload:
         """The upload of these bytes, new or known; of one that was known `kept`, which is all or
-        nothing of its bytes, is there again; its counts are those of today as long as it was not
-        applied."""
+        nothing of its bytes, is there again; its counts and its day are those of today as long as
+        it was not applied."""
         made = Upload(
             self.scope.ids(),
             form,
@@ -86,7 +86,8 @@ class Uploads:
             Upload, self._rows().where(*(_TABLE.c[n] == values[n] for n in once)), "upload"
         )
         if found.state == "rehearsed":
-            return self._change(found.id, body=kept, counts=counts, name=name)
+            again = {"name": name, "created_at": made.created_at}
+            return self._change(found.id, body=kept, counts=counts, **again)
         return found if found.state == "applied" else self._change(found.id, body=kept)
 
     def get(self, upload_id: str) -> Upload | None:
@@ -123,12 +124,22 @@ class Uploads:
         changed = self.scope.update(_TABLE).where(*named).values(chunks=chunk, counts=dict(sums))
         if not self.scope.affected(changed):
             raise conflict("this file is being applied by somebody else", "wait for its end")
-        return self.scope.only(Upload, self._rows().where(_TABLE.c.id == upload.id), "upload")
+        return replace(upload, chunks=chunk, counts=dict(sums))  # its bytes are not read each time
 
     def finish(self, upload_id: str, *, keep: bool) -> Upload:
         """Applied; without its bytes where something in them may not be kept."""
         gone = {} if keep else {"body": b""}
         return self._change(upload_id, state="applied", applied_at=self.scope.clock(), **gone)
+
+    def overdue(self, before: datetime) -> list[str]:
+        """Those that were rehearsed before then, that nobody has begun to apply, and whose bytes
+        are still kept."""
+        named = (
+            _TABLE.c.state == "rehearsed",
+            _TABLE.c.created_at < before,
+            func.length(_TABLE.c.body) > 0,
+        )
+        return [one.id for one in self.scope.many(Upload, self._rows().where(*named))]
 
     def forget(self, upload_id: str) -> None:
         """The bytes, for good."""

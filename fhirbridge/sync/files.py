@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from fhirbridge.formats import redcap, redcap_rows, tabular, tabular_text, tabular_xlsx
+from fhirbridge.formats import redcap, redcap_survey, tabular_survey, tabular_text, tabular_xlsx
 from fhirbridge.formats.redcap_rows import RedcapRows
-from fhirbridge.formats.tabular import Survey
 from fhirbridge.formats.tabular_columns import SUBJECT, Names
 from fhirbridge.formats.tabular_text import Known, RawRow, Sheet, plain, refused
+from fhirbridge.formats.tabular_told import Survey
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.sync import redcap_maps, tables
 from fhirbridge.sync.tables import Asked, Reader
@@ -28,7 +28,7 @@ class Opened:
 def given(sheet: Sheet, reader: Reader) -> Iterator[RawRow]:
     """The rows as they are read."""
     if isinstance(reader, RedcapRows):
-        return redcap_rows.with_keys(sheet.rows(), sheet.rows(), reader)
+        return redcap_survey.with_keys(sheet.rows(), sheet.rows(), reader)
     return sheet.rows()
 
 
@@ -53,9 +53,9 @@ def opened(
     form = form or found_form(mappings, open_sheet)
     names = tables.names(mappings, form)
     sheet = open_sheet(names.known, keys(names))
-    asked = Asked(form, delimiter=sheet.delimiter or ",")
+    asked = Asked(form, delimiter=sheet.delimiter)
     first = tables.rows_reader(mappings, asked, sheet.header, {})
-    survey = tabular.survey(_counted(sheet, most), sheet.rows(), first)
+    survey = tabular_survey.survey(_counted(sheet, most), sheet.rows(), first)
     reader = replace(first, cells=replace(first.cells, marks=survey.marks))
     return Opened(asked, sheet, survey, reader)
 
@@ -71,7 +71,9 @@ def _redcap(mappings: MappingSet, open_sheet: Open, dictionary: str, most: int) 
     )
     reader = tables.reader(mappings, asked, sheet.header, {})
     assert isinstance(reader, RedcapRows)
-    survey = redcap_rows.survey(_counted(sheet, most), sheet.rows(), reader)
+    survey, raw = redcap_survey.survey(_counted(sheet, most), sheet.rows(), reader)
+    asked = replace(asked, more={**asked.more, "raw": raw})
+    reader = replace(reader, raw=raw)
     return Opened(asked, sheet, survey, reader)
 
 

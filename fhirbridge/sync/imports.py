@@ -7,49 +7,27 @@ progress of the upload in it: a file that was interrupted goes on where it stopp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any
 
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json, tabular_report
-from fhirbridge.formats.tabular import Survey, Told
-from fhirbridge.formats.tabular_columns import OURS
 from fhirbridge.formats.tabular_report import Line
-from fhirbridge.formats.tabular_text import RawRow, Sheet, column_of, plain
+from fhirbridge.formats.tabular_text import RawRow, column_of
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.registry.store import Registry
 from fhirbridge.registry.unit import Unit
 from fhirbridge.registry.uploads import Upload
-from fhirbridge.sync import files, rehearsed
-from fhirbridge.sync.fates import Known, RowFate, Tally, fates
-from fhirbridge.sync.ingest import Incoming, ingest, preview
-from fhirbridge.sync.rows import KIND, Chunk
-from fhirbridge.sync.tables import Asked, Reader
+from fhirbridge.sync import overdue, rehearsed
+from fhirbridge.sync.fates import RowFate, Tally
+from fhirbridge.sync.ingest import ingest, preview
+from fhirbridge.sync.rows import KIND
+from fhirbridge.sync.sent_tables import SOURCE, Sent, Table, changed_header, fates_of, withdrawals
 
-SOURCE = "csv"
-CHUNK = 500
 See = Callable[[RawRow, RowFate], None]
 Mappings = Callable[[Unit], MappingSet]
 _NO_SYSTEM = "the mappings have no name 'study-id'"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A file as it was sent. `form` may be empty: then it is found by the columns. `asked` is what
-    was told beside, such as the charset and a data dictionary."""
-
-    name: str
-    body: bytes
-    form: str = ""
-    charset: str = ""
-    dictionary: str = ""
-
-    def beside(self) -> str:
-        told = {"charset": self.charset, "dictionary": self.dictionary}
-        return fhir_json.dump({n: v for n, v in told.items() if v}).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +42,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """`days`: for how long the file of a rehearsal is kept that nobody applies."""
+
     size: int
     rows: int
+    days: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +67,12 @@ class Desk:
         """What applying would do; the file is kept for it, and else nothing. Raises `BridgeError`
         with every fault of the file where it is refused whole."""
         self._small(sent)
+        if self.keeps:
+            overdue.sweep(self.registry, self.site_id, self.limits.days, by=self.by)
         with self.registry.unit(self.site_id) as unit:
             mappings = self.mappings(unit)
             table = Table.open(mappings, sent, self.limits.rows)
-            notes = (*table.notes, *_changed_header(unit, table))
+            notes = (*table.notes, *changed_header(unit, table))
         known = self._known(table, sent) if self.keeps else None
         again = known is not None and known.state == "applied"
         tally = self._walk(table, see, again=again)
@@ -107,11 +90,11 @@ class Desk:
             with self.registry.unit(self.site_id) as unit:
                 mappings = self._same(unit, table.mappings)
                 found = preview(unit, mappings, table.incoming(rows, "preview"))
-                for row, fate in _told(unit, found, rows, table, whole=True):
+                for row, fate in fates_of(unit, found, rows, table, whole=True):
                     fate = _overtaken(fate) if again else fate
                     tally.add(fate)
                     see(row, fate)
-            tally.withdrawals += _withdrawals(rows)
+            tally.withdrawals += withdrawals(rows)
         return tally
 
     def apply(
@@ -129,6 +112,8 @@ class Desk:
             if upload.state == "applied":
                 return Outcome(upload, dict(upload.counts), (), fresh=False)
             mappings = self.mappings(unit)
+            if sent is None:
+                overdue.must_be_in_time(self.registry, upload, self.limits.days)
             _unchanged(upload, mappings)
             must_be_reasoned(upload, reason)
             sent = sent or sent_of(upload)
@@ -147,10 +132,10 @@ class Desk:
             with self.registry.unit(self.site_id, request_id=self.request_id) as unit:
                 incoming = table.incoming(rows, f"upload:{upload.id}:{number}")
                 done = ingest(unit, self._same(unit, mappings), incoming).receipt
-                for row, fate in _told(unit, done, rows, table, whole=False):
+                for row, fate in fates_of(unit, done, rows, table, whole=False):
                     tally.add(fate)
                     see(row, fate)
-                tally.withdrawals = _withdrawals(rows)
+                tally.withdrawals = withdrawals(rows)
                 upload = unit.uploads.advance(upload, number, tally.told())
                 self.crash.reach("import.before-commit")
                 unit.commit()
@@ -178,7 +163,7 @@ class Desk:
                 message = unit.messages.by_key(SOURCE, f"upload:{upload.id}:{number}")
                 receipt = unit.receipts.of_message(message.id) if message else None
                 if receipt is not None:
-                    for row, fate in _told(unit, receipt, rows, table, whole=True):
+                    for row, fate in fates_of(unit, receipt, rows, table, whole=True):
                         see(row, fate)
         return upload
 
@@ -277,13 +262,8 @@ _WITHHELD = (
 def sent_of(upload: Upload) -> Sent:
     """The file of an upload, as it was sent. Raises `BridgeError` where it is not kept any more."""
     if not upload.body:
-        raise _gone()
+        raise overdue.gone()
     return Sent(upload.name, upload.body, upload.form, **fhir_json.parse(upload.asked.encode()))
-
-
-def _gone() -> BridgeError:
-    cause = "the file of this upload is not kept"
-    return BridgeError(Issue("not-found", cause, "upload it again"))
 
 
 def _other_mapping() -> BridgeError:
@@ -313,79 +293,6 @@ def _line(row: RawRow, fate: RowFate) -> Line:
     return Line(row, fate.fate, told, cells)
 
 
-def _withdrawals(rows: list[tuple[RawRow, Told]]) -> int:
-    return sum(len(fact.nulls) for _, told in rows for fact in told.facts)
-
-
 def _overtaken(fate: RowFate) -> RowFate:
     """Of a file that was applied before: what it would change, somebody has changed since."""
     return replace(fate, fate="superseded") if fate.fate in ("create", "change") else fate
-
-
-def _changed_header(unit: Unit, table: Table) -> Iterator[str]:
-    """The columns are held against those of the last file of the form."""
-    last = unit.uploads.latest(table.asked.form)
-    if last is None:
-        return
-    before, now = {*map(plain, last.header)}, {*map(plain, table.sheet.header.cells)}
-    silent = {"", *OURS}
-    new, gone = sorted(now - before - silent), sorted(before - now - silent)
-    if new or gone:
-        told = [f"new {', '.join(new)}"] if new else []
-        told += [f"gone {', '.join(gone)}"] if gone else []
-        day = f"{last.applied_at:%Y-%m-%d}"
-        yield f"the columns are not those of the last file, applied on {day}: {'; '.join(told)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A file that was opened, with the mappings of its site."""
-
-    mappings: MappingSet
-    asked: Asked
-    sheet: Sheet
-    survey: Survey
-    reader: Reader
-    system: str
-
-    @classmethod
-    def open(cls, mappings: MappingSet, sent: Sent, most: int) -> Table:
-        opened = files.opened(mappings, sent.body, form=sent.form, charset=sent.charset,
-                              dictionary=sent.dictionary, most=most)  # fmt: skip
-        system = mappings.names.get("study-id", "")
-        return cls(mappings, opened.asked, opened.sheet, opened.survey, opened.reader, system)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (*self.sheet.notes, *self.reader.notes, *self.survey.notes)
-
-    @property
-    def known(self) -> Known:
-        return Known(self.sheet.header.cells, self.reader.by_field, self.sheet.delimiter or ",")
-
-    def told(self) -> Iterator[tuple[RawRow, Told]]:
-        above = ""
-        for row in files.given(self.sheet, self.reader):
-            if not row.blank:
-                told = self.reader.told(row, self.survey.doubles.get(row.row), above)
-                above = told.study_id or above
-                yield row, told
-
-    def chunks(self) -> Iterator[list[tuple[RawRow, Told]]]:
-        rows = self.told()
-        while chunk := list(islice(rows, CHUNK)):
-            yield chunk
-
-    def incoming(self, rows: list[tuple[RawRow, Told]], key: str) -> Incoming:
-        chunk = Chunk(self.asked, self.system, self.sheet.header, self.survey, tuple(rows))
-        return Incoming(SOURCE, f"{KIND}/{self.asked.form}", key, chunk.body())
-
-
-def _told(
-    unit: Unit, receipt: Any, rows: list[tuple[RawRow, Told]], table: Table, *, whole: bool
-) -> Iterator[tuple[RawRow, RowFate]]:
-    named = [(row, told.study_id) for row, told in rows]
-    if receipt.issues:
-        raise BridgeError(*receipt.issues)
-    made = fates(unit, receipt, named, table.known, whole=whole)
-    yield from ((row, fate) for (row, _), fate in zip(rows, made, strict=True))

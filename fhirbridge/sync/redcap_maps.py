@@ -12,8 +12,9 @@ from typing import Any
 
 from fhirbridge.formats import redcap
 from fhirbridge.formats.redcap import Variable
-from fhirbridge.formats.redcap_rows import CellsOf, Goal, Project, RedcapRows
-from fhirbridge.formats.tabular_columns import read_map
+from fhirbridge.formats.redcap_goals import CellsOf, Goal, Project
+from fhirbridge.formats.redcap_rows import RedcapRows
+from fhirbridge.formats.tabular_map import read_map
 from fhirbridge.formats.tabular_text import RawRow, plain
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
@@ -59,7 +60,7 @@ def reader(
         frozenset(word for word in _missing(mappings)),
         {form: dict(_constants(mappings, form)) for form in {g.form for g in goals.values() if g}},
     )
-    return RedcapRows(project, shape, header, cells)
+    return RedcapRows(project, shape, header, cells, bool(more.get("raw", True)))
 
 
 def _first(variables: Sequence[Variable], goals: Mapping[str, Goal | None]) -> list[Variable]:

@@ -14,9 +14,9 @@ from typing import Any
 
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.formats import fhir_json
-from fhirbridge.formats.tabular import Double, Fact, Held, Survey, Told
 from fhirbridge.formats.tabular_cells import Marks
 from fhirbridge.formats.tabular_text import RawRow
+from fhirbridge.formats.tabular_told import Double, Fact, Held, Survey, Told
 from fhirbridge.mapping.decode import Decoded
 from fhirbridge.mapping.read_row import Trace
 from fhirbridge.mapping.spec import MappingSet
@@ -107,7 +107,11 @@ def decoded(mappings: MappingSet, told: Told, system: str) -> Iterator[Decoded]:
     """The facts of one row as of any other format."""
     patient = _patient(told, system)
     for fact in told.facts:
-        yield _fact(mappings, fact, patient)
+        if fact.withdrawn:
+            form, key = fact.form, fact.key
+            yield Decoded("withdraw", form=form, key=key, block=form, patient=patient)
+        else:
+            yield _fact(mappings, fact, patient)
     for held in told.held:
         yield _held(held, patient)
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from fhirbridge.formats import redcap, tabular_columns, tabular_units
+from fhirbridge.formats import redcap, tabular_map, tabular_units
 from fhirbridge.formats.tabular_cells import Cells, Wrong
-from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column, MapLine
+from fhirbridge.formats.tabular_columns import NUMBERS, SUBJECT, Column
+from fhirbridge.formats.tabular_map import MapLine
 from fhirbridge.formats.tabular_text import plain
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
@@ -107,8 +108,8 @@ def _columns(mappings: MappingSet, name: str, text: str, place: str) -> Iterator
         remedy = near(name, mappings.study.forms)
         yield Issue("configuration", f"the study has no form '{name}'", remedy, place=place)
         return
-    _lines(text, place, ("header", "field"), tabular_columns.MAP[2:])
-    lines, wrong = tabular_columns.map_lines(text, name=place)
+    _lines(text, place, ("header", "field"), tabular_map.MAP[2:])
+    lines, wrong = tabular_map.map_lines(text, name=place)
     yield from wrong
     # What is wrong with the words of absence is told where they stand.
     cells = tables.cells(replace(mappings, tables={}), name, {})

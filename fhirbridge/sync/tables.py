@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from fhirbridge.formats import tabular_columns
-from fhirbridge.formats.tabular import Double, Rows, Told
+from fhirbridge.formats import tabular_columns, tabular_map
+from fhirbridge.formats.tabular import Rows
 from fhirbridge.formats.tabular_cells import Cells, Marks
 from fhirbridge.formats.tabular_columns import Names
 from fhirbridge.formats.tabular_text import RawRow
+from fhirbridge.formats.tabular_told import Double, Told
 from fhirbridge.mapping.crosswalk import Crosswalk
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
@@ -58,7 +59,7 @@ def names(mappings: MappingSet, form: str) -> Names:
     name = f"columns-{form}"
     text = mappings.tables.get(name, "")
     at = f"sites/{mappings.site}/{name}.csv"
-    lines = tabular_columns.read_map(text, name=at) if text else []
+    lines = tabular_map.read_map(text, name=at) if text else []
     return Names(mappings.study.form(form), lines)
 
 

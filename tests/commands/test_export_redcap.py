@@ -20,7 +20,8 @@ from fhirbridge.settings import Settings
 from fhirbridge.sync import additions
 from fhirbridge.sync.accept import Context
 from fhirbridge.sync.enrol import enrol
-from fhirbridge.sync.imports import Desk, Limits, Sent
+from fhirbridge.sync.imports import Desk, Limits
+from fhirbridge.sync.sent_tables import Sent
 from tests import databases
 from tests.commands.typed import typed
 

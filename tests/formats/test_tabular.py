@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhirbridge.formats import tabular_columns, tabular_dates, tabular_text
+from fhirbridge.formats import tabular_columns, tabular_dates, tabular_map, tabular_text
 from fhirbridge.formats.tabular_cells import WITHDRAW, Cells, Marks, Wrong
 from fhirbridge.formats.tabular_columns import Column, Names
 from fhirbridge.formats.tabular_text import RawRow
@@ -200,7 +200,7 @@ def test_a_unit_in_the_header_counts_for_its_column() -> None:
 def test_a_column_map_with_faults_tells_them_all() -> None:
     text = "header,field,date_order,decimal\na,,DMY,\nb,pain_rest,DYM,\nc,pain_rest,,x\n"
     with pytest.raises(BridgeError) as caught:
-        tabular_columns.read_map(text, name="columns-assessment.csv")
+        tabular_map.read_map(text, name="columns-assessment.csv")
     assert [i.place for i in caught.value.issues] == [
         f"columns-assessment.csv:{n}" for n in (2, 3, 4)
     ]

@@ -7,20 +7,25 @@ is printed beside what is expected.
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fhirbridge.sync.imports import Sent
-from tests.sync import door
+from fhirbridge.library import Library
+from fhirbridge.sync.sent_tables import Sent
+from tests.sync import csv_case, door
+from tests.sync.csv_case import name, says, sent
 from tests.sync.door import Door
 
-CASES = Path(__file__).parents[1] / "formats" / "csv-cases" / "cases.json"
-_SPELT = {"X-ray": "xray", "CT": "ct", "MRI": "mri"}  # the dictionary's words as the study's
-# What the study's definition does not allow, and why.
-_NOT_HERE = {("assessment", "ambulation", "unknown"): "the study has no reason of absence for it"}
+FOLDER = Path(__file__).parents[1] / "formats" / "csv-cases"
+CASES = FOLDER / "cases.json"
+HABITS = FOLDER / "habits.json"
+
+opened = partial(door.opened, index=door.INDEX)
 
 # What waits besides: blood_loss_ml is a whole number from 0 in the study; ambulation has no reason of
 # absence there.
@@ -31,61 +36,147 @@ _MORE = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "case" not in metafunc.fixturenames:
-        return
-    given = Path(metafunc.config.getoption("--csv-cases") or CASES)
-    cases = json.loads(given.read_text(encoding="utf-8"), parse_float=Decimal)
-    folder = [{**case, "folder": str(given.parent)} for case in cases]
-    metafunc.parametrize("case", folder, ids=[case["id"] for case in cases])
-
-
-def sent(case: dict[str, Any]) -> Sent:
-    folder = Path(case["folder"])
-    settings = case.get("settings", {})
-    told = folder / case["dictionary"] if "dictionary" in case else None
-    return Sent(
-        case["file"],
-        (folder / case["file"]).read_bytes(),
-        case["form"],
-        str(settings.get("charset", "")),
-        told.read_text(encoding="utf-8") if told else "",
-    )
+    given = metafunc.config.getoption("--csv-cases")
+    files = [Path(given)] if given else [CASES, HABITS]
+    cases = [case for file in files for case in csv_case.load(file)]
+    wanted = {
+        "case": lambda told: True,
+        "other_settings": lambda told: "settings_alternative" in told,
+        "mapped": lambda told: "reading_with_map" in told,
+        "labelled": lambda told: "reading_with_dictionary" in told,
+    }
+    for argument, asked in wanted.items():
+        if argument in metafunc.fixturenames:
+            some = [case for case in cases if asked(case["expected"])]
+            metafunc.parametrize(argument, some, ids=[case["id"] for case in some])
 
 
 def test_case(case: dict[str, Any], tmp_path: Path) -> None:
     expected = case["expected"]
-    with door.opened(tmp_path, case.get("settings")) as here:
+    with opened(tmp_path, case.get("settings"), case["form"]) as here:
         before(here, case)
         known = [name(one) for one in here.export()]
         made = here.play(sent(case))
         told(case, made)
         if expected["refused"]:
-            assert made.refused, "it was not refused"
-            cells = {c for issue in made.refused for c in door.CELLS.findall(issue.expression)}
-            assert {*door.CELLS.findall(expected["refused"]["at"])} <= cells
+            refused(made, expected)
             assert [name(one) for one in made.export()] == known
             return
-        assert not made.refused
+        assert not made.refused, [i.sentence() for i in made.refused]
         assert made.rehearsed is not None
         assert made.rehearsed.counts["rows"] == expected["rows"]
         waits = [(f.line, f.cell, f.column, f.value) for f in made.faults if f.waits]
-        wanted = _MORE.get(case["id"], []) if Path(case["folder"]) == CASES.parent else []
+        wanted = _MORE.get(case["id"], []) if Path(case["cases"]) == CASES else []
         wanted = [
             *wanted,
             *((q["line"], q["cell"], q["column"], q["value"]) for q in expected["quarantined"]),
         ]
         assert sorted(waits) == sorted(wanted)
-        exported = made.export()
-        for one in exported:
-            if one["form"] != "subject" and name(one) not in known:
-                assert any(says(one, record) for record in expected["records"]), one
-        for record in expected["records"]:
-            assert any(says(one, record) for one in exported), record
-        for preview in expected.get("preview", {}).get("changes", ()):
-            changes = [c for row in made.rows for c in row.changes]
-            assert preview["cell"] in [c.cell for c in changes]
+        explained(made, expected)
+        holds(made, expected["records"], known, expected.get("gone", ()))
+        preview(made, expected.get("preview", {}))
+        for one in expected.get("unread", ()):
+            read = [f for f in made.faults if not f.waits and f.line == one["line"]]
+            assert any(one["field"] in f.cause for f in read), one
         for one in expected.get("unchanged", ()):
             assert ("unchanged", one["line"]) in [(row.fate, row.line) for row in made.rows]
+
+
+def refused(made: Door, expected: dict[str, Any]) -> None:
+    assert made.refused, "it was not refused"
+    told = expected["refused"]
+    cells = {c for issue in made.refused for c in door.CELLS.findall(issue.expression)}
+    assert {*door.CELLS.findall(told["at"])} <= cells
+    for issue in made.refused:
+        assert issue.remedy or issue.severity != "error", issue
+    for one in expected.get("also", ()):
+        assert {*door.CELLS.findall(one)} <= cells, one
+    if "category" in told:
+        assert told["category"] in {issue.category for issue in made.refused}
+    for word in told.get("says", ()):
+        assert any(word in issue.sentence() for issue in made.refused), word
+
+
+def explained(made: Door, expected: dict[str, Any]) -> None:
+    """Each fault says why and what to do; where a case names a category, or words of the two that
+    must be there, those."""
+    for fault in made.faults:
+        assert fault.cause, fault
+        assert fault.remedy or not fault.waits, fault
+    for one in expected["quarantined"]:
+        found = [f for f in made.faults if (f.line, f.cell) == (one["line"], one["cell"])]
+        if "category" in one:
+            assert one["category"] in {f.category for f in found}, (one, found)
+        for word in one.get("says", ()):
+            assert any(word in f.sentence() for f in found), (word, found)
+
+
+def holds(
+    made: Door, wanted: list[dict[str, Any]], known: list[str], gone: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Every record that is expected is there, none is new that is not, and none of those gone."""
+    exported = made.export()
+    for one in exported:
+        if one["form"] != "subject" and name(one) not in known:
+            assert any(not says(one, record) for record in wanted), (one, wanted)
+    for one in gone:
+        assert all(says(have, one) for have in exported), one
+    for record in wanted:
+        near = [says(one, record) for one in exported]
+        assert [] in near, (record, [n for n in near if n != ["another record"]])
+
+
+def preview(made: Door, wanted: dict[str, Any]) -> None:
+    assert made.rehearsed is not None
+    for word, count in wanted.items():
+        counted = {"update": "change"}.get(word, word)
+        if counted in made.rehearsed.counts:
+            assert made.rehearsed.counts[counted] == count, word
+    changes = [(row.subject, c) for row in made.rows for c in row.changes]
+    for one in wanted.get("changes", ()):
+        assert any(
+            (c.cell, subject, c.field, c.old, c.new)
+            == (one["cell"], one["study_id"], one["field"], one["old"], one["new"])
+            for subject, c in changes
+        ), (one, changes)
+
+
+def test_with_other_settings(other_settings: dict[str, Any], tmp_path: Path) -> None:
+    """What the case says in words: which lines wait when the site has told more."""
+    case = other_settings
+    found = csv_case.alternative(case)
+    if found is None:
+        pytest.skip(f"told in other words: {case['expected']['settings_alternative']}")
+    settings, stay = found
+    with opened(tmp_path, {**case.get("settings", {}), **settings}, case["form"]) as here:
+        made = here.play(sent(case))
+        told(case, made)
+        mended = {f.line for f in made.faults if f.waits}
+        first = {q["line"] for q in case["expected"]["quarantined"]}
+        assert mended < first
+        assert stay is None or mended == stay
+
+
+def test_with_a_column_map(mapped: dict[str, Any], tmp_path: Path) -> None:
+    base = Library(door.MAPPINGS).of_site(door.SITE)
+    settings = {**mapped.get("settings", {}), "columns": csv_case.wide_map(mapped, base)}
+    with opened(tmp_path, settings, mapped["form"]) as here:
+        known = [name(one) for one in here.export()]
+        made = here.play(sent(mapped))
+        told(mapped, made)
+        assert not made.refused
+        holds(made, mapped["expected"]["reading_with_map"], known)
+
+
+def test_with_the_dictionary(labelled: dict[str, Any], tmp_path: Path) -> None:
+    """The columns whose header repeats are taken out, as the refusal asks for."""
+    with opened(tmp_path, labelled.get("settings"), labelled["form"]) as here:
+        known = [name(one) for one in here.export()]
+        file = sent(labelled)
+        made = here.play(replace(file, body=csv_case.without_repeated(file.body)))
+        told(labelled, made)
+        assert not made.refused
+        holds(made, labelled["expected"]["reading_with_dictionary"], known)
 
 
 def before(here: Door, case: dict[str, Any]) -> None:
@@ -96,29 +187,9 @@ def before(here: Door, case: dict[str, Any]) -> None:
         lines = [",".join(names), *(",".join(str(row.get(n, "")) for n in names) for row in rows)]
         here.play(Sent("before.csv", "\n".join(lines).encode(), case["form"]))
         assert not here.faults
-
-
-def name(one: dict[str, Any]) -> str:
-    return json.dumps(one, default=str, sort_keys=True)
-
-
-def says(one: dict[str, Any], expected: dict[str, Any]) -> bool:
-    if (one["form"], one["subject"]) != (expected["form"], expected["study_id"]):
-        return False
-    for field, value in expected.items():
-        if field in ("form", "study_id", "absent", "visit"):
-            continue
-        if field == "hospital_ids":
-            if not {*value} <= {*one["hospital_ids"]}:
-                return False
-        elif str(one["fields"].get(field)) != _SPELT.get(str(value), str(value)):
-            return False
-    absent = {
-        field: reason
-        for field, reason in expected.get("absent", {}).items()
-        if (one["form"], field, reason) not in _NOT_HERE
-    }
-    return all(one["fields"].get(f) == {"absent": reason} for f, reason in absent.items())
+    for text in case.get("uploads", ()):
+        here.play(Sent("before.csv", "\n".join(text).encode(), case["form"]))
+        assert not here.refused
 
 
 def told(case: dict[str, Any], made: Door) -> None:

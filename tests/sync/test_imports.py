@@ -14,9 +14,9 @@ from fhirbridge.outcome import BridgeError
 from fhirbridge.registry import upload_tables
 from fhirbridge.registry.unit import Unit
 from fhirbridge.study.records import Record, value_from_json
-from fhirbridge.sync import additions, imports, ingest
+from fhirbridge.sync import additions, imports, ingest, sent_tables
 from fhirbridge.sync.erase import erase
-from fhirbridge.sync.imports import Sent
+from fhirbridge.sync.sent_tables import Sent
 from tests.sync import door
 from tests.sync.door import Door
 
@@ -212,10 +212,10 @@ def test_an_order_of_dates_that_was_told_is_read(tmp_path: Path) -> None:
 
 
 def test_many_rows_are_chunks_that_tie(here: Door) -> None:
-    many = [f"MBD-A-001,{2000 + n}-01-01,{n % 11},1" for n in range(imports.CHUNK + 7)]
+    many = [f"MBD-A-001,{2000 + n}-01-01,{n % 11},1" for n in range(sent_tables.CHUNK + 7)]
     here.play(sent(HEAD + "\n".join(many)))
     assert here.last is not None
-    assert here.last.counts["create"] == here.last.counts["rows"] == imports.CHUNK + 7
+    assert here.last.counts["create"] == here.last.counts["rows"] == sent_tables.CHUNK + 7
     assert here.last.upload.chunks == 2
 
 

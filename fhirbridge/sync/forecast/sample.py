@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from fhirbridge.formats import fhir_json, tabular_xlsx
-from fhirbridge.formats.tabular import Told
 from fhirbridge.formats.tabular_text import RawRow
+from fhirbridge.formats.tabular_told import Told
 from fhirbridge.mapping.spec import MappingSet
 from fhirbridge.outcome import BridgeError, Issue
 from fhirbridge.sync import hl7v2_door, hl7v2_files
-from fhirbridge.sync.imports import Sent, Table
 from fhirbridge.sync.ingest import Incoming
+from fhirbridge.sync.sent_tables import Sent, Table
 
 SOURCE = "forecast"
 _LINES = 500  # of NDJSON in one message

@@ -17,7 +17,8 @@ from fhirbridge.registry.unit import Unit
 from fhirbridge.registry.uploads import Upload
 from fhirbridge.sync import additions
 from fhirbridge.sync.fates import FATES, Change, Fault, RowFate
-from fhirbridge.sync.imports import Desk, Limits, Outcome, Sent, must_be_reasoned
+from fhirbridge.sync.imports import Desk, Limits, Outcome, must_be_reasoned
+from fhirbridge.sync.sent_tables import Sent
 from fhirbridge.web import bodies, trail
 from fhirbridge.web.api.noun import Noun, Text, caller, here, may_read, no_such, person
 
@@ -121,7 +122,7 @@ def take(asked: dict[str, Any]) -> Any:
     return seen.told(desk.apply(done.upload.id, sent=sent, reason=asked["reason"], see=seen.see))
 
 
-@noun.route("/<id>/apply", ImportSchema, body=ApplySchema, refusals=(404, 409, 412, 422))
+@noun.route("/<id>/apply", ImportSchema, body=ApplySchema, refusals=(404, 409, 410, 412, 422))
 def apply(asked: dict[str, Any], id: str) -> Any:
     """What was rehearsed; refused where the mapping has changed since."""
     caller().must(WRITES, "*")
@@ -140,7 +141,7 @@ def listed() -> Any:
     return {"items": [_upload(one) for one in found]}
 
 
-@noun.route("/<id>", ImportSchema, refusals=(404, 412))
+@noun.route("/<id>", ImportSchema, refusals=(404, 410, 412))
 def one(id: str) -> Any:
     """What became of its rows; of one that was not applied, what would become of them."""
     may_read()
@@ -150,7 +151,7 @@ def one(id: str) -> Any:
     return seen.told(Outcome(upload, dict(upload.counts), (), fresh=False))
 
 
-@noun.route("/<id>/file", ImportSchema, query=FileQuery, refusals=(404, 412))
+@noun.route("/<id>/file", ImportSchema, query=FileQuery, refusals=(404, 410, 412))
 def body(asked: dict[str, Any], id: str) -> Any:
     """The site's own file with fate and faults beside its rows; it can be sent again as it is."""
     may_read()
@@ -170,7 +171,7 @@ def _desk(by: str) -> Desk:
         return additions.mappings(service.library, unit, site.site_name)
 
     settings = service.settings
-    limits = Limits(settings.import_bytes, settings.import_rows)
+    limits = Limits(settings.import_bytes, settings.import_rows, settings.import_days)
     return Desk(
         service.registry,
         site.site_id,
