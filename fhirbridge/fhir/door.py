@@ -1,8 +1,8 @@
 """What our door refuses although FHIR would take it: the study cannot know what it would mean.
 
 Unknown modifier extensions (https://hl7.org/fhir/R4/extensibility.html#modifierExtension) and
-implicit rules (https://hl7.org/fhir/R4/resource.html#implicitRules), misspelt extensions of HL7, and
-codes of UCUM that are none. Gets resources that are valid.
+implicit rules (https://hl7.org/fhir/R4/resource.html#implicitRules), misspelt extensions of HL7,
+and codes of UCUM that are none. Gets resources that are valid.
 """
 
 from __future__ import annotations
