@@ -153,6 +153,10 @@ def furnish(unit: Unit) -> House:
         "lesion", "t.csv", b"a,b", kept=b"a,b", asked="{}", mapping_version="m1", header=["a", "b"],
         counts={}, by="test",
     )  # fmt: skip
+    unit.uploads.keep(
+        "subject", "u.csv", b"c", kept=b"c", asked="{}", mapping_version="m1", header=["c"],
+        counts={}, by="test",
+    )  # fmt: skip
     upload = unit.uploads.finish(kept.id, keep=True)
     feed = unit.feeds.add("adt", port=None, fingerprint=f"{unit.site_id}").id
     work = (lease, job, schedule, upload, feed)

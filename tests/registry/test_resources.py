@@ -128,7 +128,7 @@ def test_dates_compare_as_intervals(unit: Unit, prefix: str, ids: str) -> None:
 
 def test_an_unknown_prefix_is_refused_and_not_ignored(unit: Unit) -> None:
     with pytest.raises(BridgeError) as error:
-        unit.resources.search("Condition", dates=[("onset", "sa", "0", "1")], count=1)
+        unit.resources.search("Condition", dates=[("onset", "near", "0", "1")], count=1)
     assert error.value.issues[0].category == "not-supported"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -350,6 +351,7 @@ ASKS: dict[str, tuple[Ask, object]] = {
     "uploads.same": (lambda u, h: u.uploads.same("lesion", b"a,b", "{}", "m1"), None),
     "uploads.latest": (lambda u, h: u.uploads.latest("lesion"), None),
     "uploads.all": (lambda u, h: u.uploads.all(), []),
+    "uploads.overdue": (lambda u, h: u.uploads.overdue(u.now() + timedelta(days=1)), []),
     "uploads.begin": (lambda u, h: u.uploads.begin(h.upload.id, by="x", reason=""), "not-found"),
     "uploads.advance": (lambda u, h: u.uploads.advance(h.upload, 1, {}), "conflict"),
     "uploads.finish": (lambda u, h: u.uploads.finish(h.upload.id, keep=True), "not-found"),

@@ -91,7 +91,10 @@ def test_a_patient_whose_identifier_was_corrected_away_is_not_read(ward: Ward) -
     ward.put(patient("9999"))
     ward.put(chart("e2", 4, effectiveDateTime="2026-02-02"))
     run = ward.pull()
-    assert run.reasons == ("S-1: Patient/p1 was this person, and is not found now",)
+    (reason,) = run.reasons
+    assert reason.startswith(
+        "S-1: Patient/p1 was this person, and is not found now: its identifier "
+    )
     assert scores(ward) == [("2026-02-01", 2)]
 
 

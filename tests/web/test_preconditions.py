@@ -207,8 +207,8 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 @pytest.mark.parametrize(
     ("more", "status"),
     [
-        ({}, 202),  # applied, and its start is proposed
-        ({"doNotPerform": False}, 202),
+        ({}, 201),
+        ({"doNotPerform": False}, 201),
         ({"doNotPerform": True}, 422),
         ({"intent": "proposal"}, 202),
         ({"intent": "option"}, 202),
