@@ -1,13 +1,15 @@
 """The database of a test: SQLite in its folder, or one of its own on the tests' PostgreSQL.
 
 `pytest --database postgresql` starts that server for the session; its URL goes by a variable to the
-processes that xdist starts. A PostgreSQL database is a copy of one that was migrated once.
+processes that xdist starts. Each database is a copy of one that was migrated once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ def on_postgresql() -> bool:
 
 def setting(folder: Path, *, kept: bool = False) -> str:
     """The value of the setting `database` that serves this folder: empty is SQLite's file in it."""
-    return url(folder, kept=kept) if on_postgresql() else ""
+    made = url(folder, kept=kept)
+    return made if on_postgresql() else ""
 
 
 def settings(folder: Path, *, kept: bool = False, **more: Any) -> Settings:
@@ -36,7 +39,14 @@ def settings(folder: Path, *, kept: bool = False, **more: Any) -> Settings:
 
 def url(folder: Path, *, kept: bool = False) -> str:
     """The folder's database, the same at every call."""
-    return _made(folder, _TEMPLATE, kept=kept) if on_postgresql() else _file(folder)
+    if on_postgresql():
+        return _made(folder, _TEMPLATE, kept=kept)
+    file = folder / "registry.db"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_bytes(_migrated_file())
+    return _file(folder)
 
 
 def empty(folder: Path) -> str:
@@ -71,6 +81,16 @@ def _tables(connection: Connection) -> list[str]:
 
 def _file(folder: Path) -> str:
     return f"sqlite:///{folder / 'registry.db'}"
+
+
+@cache
+def _migrated_file() -> bytes:
+    """SQLite's file, made once for each process."""
+    with tempfile.TemporaryDirectory() as name:
+        engine = database.engine(make_url(_file(Path(name))))
+        database.upgrade(engine)
+        engine.dispose()  # the last connection empties the log into the file
+        return (Path(name) / "registry.db").read_bytes()
 
 
 def _name(folder: Path, *, kept: bool) -> str:
