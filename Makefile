@@ -28,10 +28,10 @@ demo: venv ## the whole chain once, with a sandbox hospital
 	.venv/bin/fhirbridge demo
 
 test: venv ## all tests but those that need a real HAPI FHIR server
-	.venv/bin/python -m pytest -q -n auto
+	.venv/bin/python -m pytest -q -n auto --dist worksteal
 
 test-postgres: venv ## the tests that touch a database, on a PostgreSQL that they start and end
-	.venv/bin/python -m pytest -q -rs -n auto --database postgresql \
+	.venv/bin/python -m pytest -q -rs -n auto --dist worksteal --database postgresql \
 		tests/registry tests/web tests/sync tests/jobs tests/journeys tests/commands tests/hl7v2/test_cases.py
 
 test-brokers: venv ## background jobs over a real RabbitMQ and a real Redis, started and ended by the tests
