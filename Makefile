@@ -32,7 +32,8 @@ test: venv ## all tests but those that need a real HAPI FHIR server
 
 test-postgres: venv ## the tests that touch a database, on a PostgreSQL that they start and end
 	.venv/bin/python -m pytest -q -rs -n auto --dist worksteal --database postgresql \
-		tests/registry tests/web tests/sync tests/jobs tests/journeys tests/commands tests/hl7v2/test_cases.py
+		tests/registry tests/web tests/sync tests/jobs tests/journeys tests/commands tests/hl7v2/test_cases.py \
+		--ignore tests/journeys/test_https.py --ignore tests/journeys/test_foreign_clients.py
 
 test-brokers: venv ## background jobs over a real RabbitMQ and a real Redis, started and ended by the tests
 	.venv/bin/python -m pytest -q -m broker tests
