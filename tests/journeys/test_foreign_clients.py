@@ -68,12 +68,13 @@ def test_fhirpy_saves_one_resource(bridge: Bridge) -> None:
 
 
 def test_the_demo_tells_the_whole_story_and_leaves_nothing(tmp_path: Path) -> None:
+    (folder := tmp_path / "temporary").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "fhirbridge", "demo"],
         capture_output=True,
         text=True,
         check=False,
-        env=Bridge(tmp_path).environment() | {"TMPDIR": str(tmp_path)},
+        env=Bridge(tmp_path).environment() | {"TMPDIR": str(folder)},
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -81,7 +82,7 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing(tmp_path: Path) -> No
     assert "0 differences, 0 invented" in done.stdout
     assert "= 0 applied" in done.stdout
     assert "the same receipts: True" in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
     ports = re.findall(r"ready http://127\.0\.0\.1:(\d+)/", done.stdout)
     assert len(ports) == 2
     for port in ports:
