@@ -21,7 +21,7 @@ MODULES = {
     "encode": "mapping_commands",
     "decode": "mapping_commands",
     "book": "book_command",
-    "site": "canary_command",
+    "site": "canary_command",  # the last of those that add to it
     "client": "client_commands",
     "consent": "consent_commands",
     "crosswalk": "crosswalk_commands",

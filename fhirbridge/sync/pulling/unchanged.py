@@ -1,7 +1,7 @@
 """What comes as it came, and was read to the end then: it is counted, and nothing is done with it.
 
 A mark says so. It is made of all that decides what a reading gives: the resource with the server's
-stamps, the mappings with their crosswalks, our release, whose it is, what became of it, and the
+stamps, the mappings with their crosswalks, our program, whose it is, what became of it, and the
 records that it is about with their numbers. Where any of it is otherwise, it is read.
 
 Never marked is what the reading of which hangs on more than that: Patient and Consent, what refers
@@ -15,9 +15,10 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+import fhirbridge
 from fhirbridge.fhir.bundle import Entry
 from fhirbridge.formats import fhir_json
 from fhirbridge.mapping.spec import MappingSet
@@ -33,8 +34,12 @@ Name = tuple[str, str]
 
 
 @cache
-def _release() -> str:
-    return metadata.version("fhirbridge")
+def _program() -> str:
+    """Of our own source: an update need not bring another version number."""
+    root, digest = Path(fhirbridge.__file__).parent, hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class Unchanged:
         about = self.gate.about(Entry(at, resource, ""))
         if about.withheld is not None or about.subject_id is None:
             return ""
-        made = (_release(), self.mappings.version, about.subject_id, *map(str, standing))
+        made = (_program(), self.mappings.version, about.subject_id, *map(str, standing))
         digest = hashlib.sha256("\0".join(made).encode())
         digest.update(fhir_json.dump(resource))
         return f"{fate}:{digest.hexdigest()}"
