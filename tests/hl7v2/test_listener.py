@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from fhirbridge.crash import Crash
 from fhirbridge.formats import fhir_json, hl7v2, mllp
@@ -304,9 +308,24 @@ def _secured(context: ssl.SSLContext, port: int) -> ssl.SSLSocket:
 def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
     """Its certificate, signed by itself, and its key."""
     made, key = folder / f"{name}.pem", folder / f"{name}.key"
-    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    words += ["-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", key, "-out", made]
-    subprocess.run(words, check=True, capture_output=True)
+    secret = ec.generate_private_key(ec.SECP256R1())
+    own = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(own, own, secret.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(secret, hashes.SHA256())
+    )
+    made.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        secret.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
     return made, key
 
 
@@ -317,6 +336,6 @@ def _bundle(folder: Path, *certificates: Path) -> Path:
 
 
 def _printed(certificate: Path) -> str:
-    words = ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", certificate]
-    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    return told.rpartition("=")[2].strip().replace(":", "").lower()
+    return (
+        x509.load_pem_x509_certificate(certificate.read_bytes()).fingerprint(hashes.SHA256()).hex()
+    )
